@@ -1,0 +1,87 @@
+"""ellimix: Gaussian mixture models, done properly.
+
+>>> import ellimix as em
+>>> X, names = em.datasets.faithful()
+>>> model = em.GaussianMixture(2, covariance_type="EEE", order="weight", random_state=0).fit(X)
+>>> model.means_.round(1)
+array([[ 4.3, 80. ],
+       [ 2. , 54.5]])
+
+Names are imported when they are first used: ``import ellimix`` alone imports nothing else.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ellimix import covariance, datasets, errors, plots
+    from ellimix.covariance import FAMILIES
+    from ellimix.density.mixture import Mixture
+    from ellimix.errors import (
+        DataError,
+        EllimixError,
+        FitFailed,
+        FitWarning,
+        MissingExtra,
+        ModelFileError,
+        Status,
+    )
+    from ellimix.estimators.gaussian_mixture import GaussianMixture
+    from ellimix.persist import load, save
+    from ellimix.report import FitReport
+
+_HOMES = {
+    "GaussianMixture": "ellimix.estimators.gaussian_mixture",
+    "Mixture": "ellimix.density.mixture",
+    "FitReport": "ellimix.report",
+    "FAMILIES": "ellimix.covariance",
+    "load": "ellimix.persist",
+    "save": "ellimix.persist",
+    "Status": "ellimix.errors",
+    "EllimixError": "ellimix.errors",
+    "FitFailed": "ellimix.errors",
+    "ModelFileError": "ellimix.errors",
+    "DataError": "ellimix.errors",
+    "MissingExtra": "ellimix.errors",
+    "FitWarning": "ellimix.errors",
+}
+_MODULES = {"covariance", "datasets", "errors", "plots"}
+
+__all__ = [
+    "FAMILIES",
+    "DataError",
+    "EllimixError",
+    "FitFailed",
+    "FitReport",
+    "FitWarning",
+    "GaussianMixture",
+    "MissingExtra",
+    "Mixture",
+    "ModelFileError",
+    "Status",
+    "__version__",
+    "covariance",
+    "datasets",
+    "errors",
+    "load",
+    "plots",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"ellimix.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ellimix' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,270 @@
+"""Mixture: the frozen fitted distribution."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple, final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+
+from ellimix.covariance.base import Covariance, Family, Structure
+from ellimix.engines import ENGINES
+from ellimix.engines.numpy_engine import normalise
+from ellimix.inference.base import Parameters, plug_in
+from ellimix.records import Array, Block, Factor, Potentials, Rows
+from ellimix.sources.base import Source
+from ellimix.sources.memory import MemorySource
+from ellimix.sources.threads import one_blas_thread
+
+UNCERTAIN = 0.9  # a row is uncertain where its largest responsibility is below this
+
+
+class Scores(NamedTuple):
+    """What one pass over rows says of a mixture; sums are weighted by the rows' weights."""
+
+    labels: NDArray[np.int64]  # (n,)
+    log_likelihood: float  # sum of log p(x), nats
+    classification: float  # sum of log max_k r_k <= 0, nats: BIC to ICL
+    uncertain: float  # weight of the rows whose largest responsibility is below 0.9
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """A mixture of Gaussians, with nothing of how it was fitted.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        Weights (k,), means (k, d) and covariances.
+    family : Family
+        The covariance family.
+    feature_names : tuple of str, optional
+        Names of the d columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ellimix import Mixture
+    >>> mixture = Mixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [[[1.0]], [[1.0]]])
+    >>> mixture.responsibilities(np.array([[2.0]])).round(3)
+    array([[0.5, 0.5]])
+    """
+
+    parameters: Parameters
+    family: Family
+    feature_names: tuple[str, ...] | None = None
+
+    @classmethod
+    def from_parameters(
+        cls,
+        weights: object,
+        means: object,
+        covariances: object,
+        family: str = "VVV",
+        feature_names: tuple[str, ...] | None = None,
+    ) -> Mixture:
+        """A mixture with the given parameters.
+
+        Parameters
+        ----------
+        weights : array-like of shape (k,)
+            Not negative, with sum 1 (to 1e-6; they are divided by their sum).
+        means : array-like of shape (k, d)
+        covariances : array-like
+            Of the shape of the family: (k,), (k, d), (d, d) or (k, d, d); positive definite.
+        family : str, default "VVV"
+        feature_names : tuple of str, optional
+
+        Raises
+        ------
+        ValueError
+            A shape is wrong, a number is not finite, weights are negative or do not sum to 1, or
+            a covariance is not symmetric and positive definite.
+        """
+        from ellimix.density.checks import checked_parameters
+
+        parameters, parsed = checked_parameters(weights, means, covariances, family)
+        return cls(parameters, parsed, feature_names)
+
+    @property
+    def weights(self) -> Array:
+        """Mixing proportions, (k,)."""
+        return self.parameters.weights
+
+    @property
+    def means(self) -> Array:
+        """Means, (k, d)."""
+        return self.parameters.means
+
+    @property
+    def covariance(self) -> Covariance:
+        """Covariances and precision factors, in the family's shape."""
+        return self.parameters.covariance
+
+    @property
+    def n_components(self) -> int:
+        """Number of components, k."""
+        return int(self.means.shape[0])
+
+    @property
+    def n_features(self) -> int:
+        """Number of features, d."""
+        return int(self.means.shape[1])
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of free parameters: weights, means and covariances."""
+        k, d = self.means.shape
+        return int(k - 1 + k * d + self.family.n_parameters(k, d))
+
+    @property
+    def potentials(self) -> Potentials:
+        """The log-densities of the weighted components, as engines take them."""
+        return plug_in(self.parameters, self.family.moment)
+
+    def covariances(self) -> Array:
+        """Covariance matrices of all components, (k, d, d), whatever the family."""
+        values, (k, d) = self.covariance.values, self.means.shape
+        match self.covariance.structure:
+            case Structure.SPHERICAL:
+                return values[:, None, None] * np.eye(d)
+            case Structure.DIAGONAL:
+                return values[:, :, None] * np.eye(d)
+            case Structure.SHARED:
+                return np.broadcast_to(values, (k, d, d)).copy()
+            case Structure.FULL:
+                return values.copy()
+
+    def variances(self) -> Array:
+        """Variances of the features in each component, (k, d)."""
+        values, (k, d) = self.covariance.values, self.means.shape
+        match self.covariance.structure:
+            case Structure.SPHERICAL:
+                return np.repeat(values[:, None], d, axis=1)
+            case Structure.DIAGONAL:
+                return values.copy()
+            case Structure.SHARED:
+                return np.repeat(np.diagonal(values)[None], k, axis=0)
+            case Structure.FULL:
+                return np.diagonal(values, axis1=1, axis2=2).copy()
+
+    def total_covariance(self) -> Array:
+        """Covariance of the whole mixture, (d, d): within plus between components."""
+        shift = self.means - self.weights @ self.means
+        within = np.tensordot(self.weights, self.covariances(), 1)
+        return np.asarray(within + (shift * self.weights[:, None]).T @ shift)
+
+    def ordered(self, order: NDArray[np.intp]) -> Mixture:
+        """The same mixture with its components in another order."""
+        old = self.covariance
+        shared = old.structure is Structure.SHARED
+        covariance = Covariance(
+            old.structure,
+            old.values if shared else old.values[order],
+            old.factor if shared else old.factor[order],
+            old.log_det[order],
+            old.orientation,
+        )
+        parameters = Parameters(self.weights[order], self.means[order], covariance)
+        return replace(self, parameters=parameters)
+
+    def by_weight(self) -> Mixture:
+        """Components by descending weight; equal weights by ascending means, feature by feature.
+
+        This canonical order does not depend on how the components came out of the fit.
+        """
+        keys = (*self.means.T[::-1], -self.weights)
+        return self.ordered(np.lexsort(keys))
+
+    def log_joint(self, rows: Rows) -> Array:
+        """log pi_k + log N(x; mu_k, Sigma_k), natural logarithms, (n, k)."""
+        return self._per_row(rows, lambda log_joint: log_joint.T, (self.n_components,))
+
+    def log_density(self, rows: Rows) -> Array:
+        """log p(x), natural logarithm, (n,)."""
+        return self._per_row(rows, lambda log_joint: normalise(log_joint)[0], ())
+
+    def responsibilities(self, rows: Rows) -> Array:
+        """Posterior probabilities of the components, (n, k); rows sum to 1."""
+        return self._per_row(
+            rows, lambda log_joint: normalise(log_joint)[1].T, (self.n_components,)
+        )
+
+    def predict(self, rows: Rows) -> NDArray[np.int64]:
+        """The most probable component of each row, (n,); the first of equals."""
+        return self.score_rows(MemorySource(rows)).labels
+
+    def score_rows(self, source: Source) -> Scores:
+        """Labels, log-likelihood and certainty of all rows, in one pass."""
+        potentials, engine = self.potentials, ENGINES["numpy"]
+        labels = np.empty(source.n_rows, dtype=np.int64)
+
+        def step(block: Block) -> tuple[float, float, float]:
+            log_joint = engine.log_joint(potentials, block).T
+            labels[block.start : block.stop] = log_joint.argmax(axis=0)
+            log_total, share = normalise(log_joint)
+            best = share.max(axis=0)
+            unsure = (best < UNCERTAIN).astype(np.float64)
+            if block.weight is None:
+                return float(log_total.sum()), float(np.log(best).sum()), float(unsure.sum())
+            w = block.weight
+            counted = np.where(w > 0.0, log_total, 0.0)
+            return float(w @ counted), float(w @ np.log(best)), float(w @ unsure)
+
+        with one_blas_thread():
+            sums = np.array(list(source.each(step))).sum(axis=0)
+        return Scores(labels, float(sums[0]), float(sums[1]), float(sums[2]))
+
+    def _per_row(
+        self, rows: Rows, of: Callable[[Array], Array], shape: tuple[int, ...]
+    ) -> Array:
+        """``of`` the log-joint (k, tile) of every tile, put together to (n, *shape)."""
+        potentials, engine = self.potentials, ENGINES["numpy"]
+        source = MemorySource(rows)
+        out = np.empty((source.n_rows, *shape))
+
+        def step(block: Block) -> None:
+            out[block.start : block.stop] = of(engine.log_joint(potentials, block).T)
+
+        with one_blas_thread():
+            deque(source.each(step), maxlen=0)
+        return out
+
+    def sample(
+        self, n: int, rng: np.random.Generator | int | None = None
+    ) -> tuple[Array, NDArray[np.int64]]:
+        """Draw rows.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows.
+        rng : numpy.random.Generator or int, optional
+            A generator to draw from, or a seed; by default the draws are new at each call.
+
+        Returns
+        -------
+        rows : ndarray of shape (n, d)
+            Grouped by component.
+        labels : ndarray of shape (n,)
+        """
+        generator = np.random.default_rng(rng)
+        counts = generator.multinomial(n, self.weights / self.weights.sum())
+        rows = np.repeat(self.means, counts, axis=0)
+        labels = np.repeat(np.arange(self.n_components), counts)
+        noise = generator.standard_normal(rows.shape)
+        potentials = self.potentials
+        if potentials.shape is Factor.DIAGONAL:
+            return rows + noise / potentials.factor[labels], labels
+        ends = np.cumsum(counts)
+        for k, (stop, count) in enumerate(zip(ends, counts, strict=True)):
+            factor = potentials.factor[k] if potentials.factor.ndim == 3 else potentials.factor
+            part = slice(stop - count, stop)
+            # precision = F F^T, so F^-T z has covariance Sigma
+            rows[part] += solve_triangular(factor, noise[part].T, trans="T").T
+        return rows, labels

@@ -1,0 +1,274 @@
+"""What an estimator can do once it holds a mixture: the methods that do not fit."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from os import PathLike
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    DensityMixin,
+    TransformerMixin,
+)
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ellimix.covariance import Family, parse
+from ellimix.density.mixture import Mixture, Scores
+from ellimix.errors import DataError
+from ellimix.estimators.attributes import ParameterAttribute
+from ellimix.estimators.callbacks import CallbackSupport
+from ellimix.persist import load, save
+from ellimix.records import Array, Rows
+from ellimix.selection import criteria
+from ellimix.sources.memory import MemorySource
+
+
+class FittedMixture(
+    CallbackSupport,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    ClusterMixin,
+    DensityMixin,
+    BaseEstimator,
+):
+    """Abstract base of the estimators: everything that needs `mixture_` only.
+
+    scikit-learn's mixins are what makes this a base class and not a set of functions.
+    """
+
+    covariance_type: str
+    mixture_: Mixture
+
+    weights_ = ParameterAttribute(lambda mixture: mixture.weights)
+    means_ = ParameterAttribute(lambda mixture: mixture.means)
+    covariances_ = ParameterAttribute(lambda mixture: mixture.covariance.values)
+    precisions_ = ParameterAttribute(lambda mixture: mixture.covariance.precisions())
+    precisions_cholesky_ = ParameterAttribute(lambda mixture: mixture.covariance.factor)
+
+    @abstractmethod
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Fit the mixture."""
+
+    @classmethod
+    def from_mixture(cls, mixture: Mixture) -> Self:
+        """A fitted estimator around a mixture.
+
+        Parameters
+        ----------
+        mixture : Mixture
+
+        Returns
+        -------
+        estimator
+            With `covariance_type` the family's three letters.
+
+        Examples
+        --------
+        >>> from ellimix import GaussianMixture, Mixture
+        >>> mixture = Mixture.from_parameters([1.0], [[0.0]], [1.0], family="V")
+        >>> GaussianMixture.from_mixture(mixture).n_parameters_
+        2
+        """
+        estimator = cls(n_components=mixture.n_components, covariance_type=mixture.family.name)
+        estimator.mixture_ = mixture
+        estimator.n_features_in_ = mixture.n_features
+        if mixture.feature_names is not None:
+            estimator.feature_names_in_ = np.array(mixture.feature_names, dtype=object)
+        return estimator
+
+    @classmethod
+    def from_parameters(
+        cls,
+        weights: Any,
+        means: Any,
+        covariances: Any,
+        covariance_type: str = "full",
+        feature_names: tuple[str, ...] | None = None,
+    ) -> Self:
+        """A fitted estimator with the given parameters.
+
+        Parameters
+        ----------
+        weights : array-like of shape (k,)
+            Not negative, with sum 1.
+        means : array-like of shape (k, d)
+        covariances : array-like
+            In the shape of `covariance_type` (see `covariances_`), positive definite.
+        covariance_type : str, default="full"
+        feature_names : tuple of str, optional
+
+        Raises
+        ------
+        ValueError
+            What is wrong with which argument.
+
+        Examples
+        --------
+        >>> from ellimix import GaussianMixture
+        >>> model = GaussianMixture.from_parameters(
+        ...     [0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], covariance_type="spherical"
+        ... )
+        >>> model.predict([[1.0], [3.0]])
+        array([0, 1])
+        """
+        mixture = Mixture.from_parameters(
+            weights, means, covariances, covariance_type, feature_names
+        )
+        estimator = cls.from_mixture(mixture)
+        estimator.covariance_type = covariance_type
+        return estimator
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """A fitted estimator from a file that `save` wrote. Raises `ModelFileError`."""
+        return cls.from_mixture(load(path))
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the mixture to a JSON file (see `ellimix.save`)."""
+        check_is_fitted(self)
+        save(self.mixture_, path)
+
+    @property
+    def n_parameters_(self) -> int:
+        """Number of free parameters: weights, means and covariances."""
+        if "mixture_" not in vars(self):
+            raise AttributeError(
+                f"This {type(self).__name__} has no n_parameters_: it is not fitted yet."
+            )
+        return self.mixture_.n_parameters
+
+    def _n_parameters(self) -> int:
+        """scikit-learn's private name, which much code in the wild calls."""
+        return self.n_parameters_
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """The most probable component of each row, (n,)."""
+        return self.mixture_.predict(self._rows(X))
+
+    def predict_proba(self, X: Any) -> Rows:
+        """Responsibilities: posterior probabilities of the components, (n, k)."""
+        rows = self._rows(X)
+        return _like(self.mixture_.responsibilities(rows), rows)
+
+    def transform(self, X: Any) -> Rows:
+        """Responsibilities, (n, k), as the features that a later step gets."""
+        return self.predict_proba(X)
+
+    def score_samples(self, X: Any) -> Rows:
+        """Log-density of each row, natural logarithm, (n,)."""
+        rows = self._rows(X)
+        return _like(self.mixture_.log_density(rows), rows)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Mean log-density of the rows, in nats; weighted by `sample_weight`."""
+        scores, total = self._scores(X, sample_weight)
+        return scores.log_likelihood / total
+
+    def bic(self, X: Any, sample_weight: Any = None) -> float:
+        """Bayesian information criterion, -2 log L + p log n; smaller is better.
+
+        n is the number of rows, or the sum of `sample_weight`.
+        """
+        scores, total = self._scores(X, sample_weight)
+        return criteria.bic(scores.log_likelihood, self.n_parameters_, total)
+
+    def aic(self, X: Any, sample_weight: Any = None) -> float:
+        """Akaike information criterion, -2 log L + 2 p; smaller is better."""
+        scores, _ = self._scores(X, sample_weight)
+        return criteria.aic(scores.log_likelihood, self.n_parameters_)
+
+    def icl(self, X: Any, sample_weight: Any = None) -> float:
+        """Integrated completed likelihood: BIC - 2 sum log max_k r_k; smaller is better.
+
+        Biernacki, Celeux & Govaert (2000), with each row assigned to its most probable component.
+        """
+        scores, total = self._scores(X, sample_weight)
+        return criteria.icl(
+            scores.log_likelihood, self.n_parameters_, total, scores.classification
+        )
+
+    def sample(
+        self, n_samples: int = 1, rng: np.random.Generator | int | None = None
+    ) -> tuple[Rows, NDArray[np.int64]]:
+        """Draw rows from the mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        rng : numpy.random.Generator or int, optional
+            A generator, or a seed that gives the same rows at each call. By default every call
+            draws anew; with `random_state` set, the sequence of calls is reproducible.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, d)
+            Grouped by component.
+        labels : ndarray of shape (n_samples,)
+
+        Raises
+        ------
+        ValueError
+            `n_samples` is below 1.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(
+                f"Invalid value for 'n_samples': {n_samples}. Ask for at least one row."
+            )
+        if rng is None:
+            if "_stream" not in vars(self):
+                seed = check_random_state(self.random_state).randint(0, 2**31 - 1, size=4)
+                self._stream = np.random.default_rng(seed)
+            rng = self._stream
+        rows, labels = self.mixture_.sample(int(n_samples), rng)
+        return rows.astype(vars(self).get("_dtype", np.float64), copy=False), labels
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.mixture_.n_components
+
+    def _family(self, d: int) -> Family:
+        return parse(self.covariance_type, d)
+
+    def _rows(self, X: Any) -> Rows:
+        """Rows of the fitted columns."""
+        check_is_fitted(self)
+        rows: Rows = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        return rows
+
+    def _scores(self, X: Any, sample_weight: Any) -> tuple[Scores, float]:
+        """One pass over the rows, and the total weight."""
+        rows = self._rows(X)
+        weight = row_weights(sample_weight, rows.shape[0])
+        source = MemorySource(rows, weight)
+        total = float(rows.shape[0]) if weight is None else math.fsum(weight)
+        return self.mixture_.score_rows(source), total
+
+
+def row_weights(sample_weight: Any, n: int) -> Array | None:
+    """Row weights as float64 (n,); a number stands for n times itself."""
+    if sample_weight is None:
+        return None
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.ndim == 0:
+        return np.full(n, float(weight))
+    if weight.ndim != 1:
+        raise DataError(f"Sample weights must be 1D array or scalar, got {weight.ndim} dimensions.")
+    return weight
+
+
+def _like(values: Array, rows: Rows) -> Rows:
+    """`values` in the rows' floating type."""
+    return values.astype(rows.dtype, copy=False)

@@ -1,0 +1,98 @@
+"""From an estimator's constructor arguments to the starts of its fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ellimix.density.checks import checked_weights, covariance_of_precisions
+from ellimix.engines.base import Engine
+from ellimix.errors import DegenerateFit
+from ellimix.inference.base import Inference, Parameters
+from ellimix.records import Array, SufficientStatistics
+from ellimix.sources.base import Source
+from ellimix.starts.base import Start
+
+
+@dataclass(frozen=True)
+class GivenParameters:
+    """What `weights_init`, `means_init` and `precisions_init` say; None where a start decides."""
+
+    weights: Any = None
+    means: Any = None
+    precisions: Any = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether no start is needed."""
+        return not any(part is None for part in (self.weights, self.means, self.precisions))
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was given."""
+        return all(part is None for part in (self.weights, self.means, self.precisions))
+
+    def checked(self, inference: Inference, k: int, d: int) -> GivenParameters:
+        """The same in float64, or a ValueError that names the argument."""
+        try:
+            weights = None if self.weights is None else checked_weights(self.weights, k)
+            means = None if self.means is None else _checked_means(self.means, k, d)
+            precisions = self.precisions
+            if precisions is not None:
+                structure = inference.family.structure
+                precisions = covariance_of_precisions(precisions, structure, k, d)
+        except ValueError as error:
+            raise ValueError(f"weights_init, means_init or precisions_init: {error}") from None
+        return GivenParameters(weights, means, precisions)
+
+    def over(self, model: Parameters | None) -> Parameters:
+        """`model` with what was given in place of its own parameters."""
+        weights = self.weights if model is None or self.weights is not None else model.weights
+        means = self.means if model is None or self.means is not None else model.means
+        covariance = self.precisions
+        if model is not None and covariance is None:
+            covariance = model.covariance
+        return Parameters(weights, means, covariance)
+
+
+def first_steps(
+    source: Source,
+    engine: Engine,
+    inference: Inference,
+    start: Start,
+    given: GivenParameters,
+    k: int,
+    floor: float,
+    randoms: Iterable[np.random.RandomState],
+) -> list[SufficientStatistics | Parameters]:
+    """What each fit begins from, one for each random state."""
+    out: list[SufficientStatistics | Parameters] = []
+    for random in randoms:
+        if given.complete:
+            out.append(given.over(None))
+            continue
+        moment = inference.family.moment
+        statistics = start.statistics(source, engine, k, moment, floor, random)
+        out.append(statistics if given.empty else _mixed(statistics, given, inference))
+    return out
+
+
+def _mixed(
+    statistics: SufficientStatistics, given: GivenParameters, inference: Inference
+) -> SufficientStatistics | Parameters:
+    try:
+        return given.over(inference.update(statistics, None))
+    except DegenerateFit:
+        return statistics  # the loop meets the same failure and turns it into a status
+
+
+def _checked_means(means: object, k: int, d: int) -> Array:
+    array = np.array(means, dtype=np.float64)
+    if array.shape != (k, d):
+        raise ValueError(f"means have shape {array.shape}, expected {(k, d)}.")
+    if not np.isfinite(array).all():
+        raise ValueError("means contain NaN or infinite numbers.")
+    return array

@@ -1,0 +1,202 @@
+"""Mixtures in files: one JSON document, with a schema name and version.
+
+No code runs on load, every number round-trips bit for bit (Python writes the shortest decimal
+that reads back to the same double), and whatever is wrong with a file gives one `ModelFileError`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ellimix.covariance import FAMILIES
+from ellimix.covariance.base import Covariance
+from ellimix.density.checks import checked_parameters, covariance_of_factor
+from ellimix.density.mixture import Mixture
+from ellimix.errors import ModelFileError
+from ellimix.inference.base import Parameters
+
+SCHEMA = "ellimix.mixture"
+VERSION = 1
+
+_KEYS = {
+    "schema",
+    "version",
+    "family",
+    "feature_names",
+    "weights",
+    "means",
+    "covariances",
+    "precision_factors",
+}
+
+
+def save(mixture: Mixture, path: str | PathLike[str]) -> None:
+    """Write a mixture to a JSON file, beside the place and then renamed.
+
+    Parameters
+    ----------
+    mixture : Mixture
+    path : path-like
+        An existing file is replaced at once, or not at all.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
+
+    Examples
+    --------
+    >>> import ellimix as em, os, tempfile
+    >>> mixture = em.Mixture.from_parameters([1.0], [[0.0]], [1.0], family="V")
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.json")
+    >>> em.save(mixture, path)
+    >>> float(em.load(path).means[0, 0])
+    0.0
+    """
+    document = {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "family": mixture.family.name,
+        "feature_names": list(mixture.feature_names) if mixture.feature_names else None,
+        "weights": mixture.weights.tolist(),
+        "means": mixture.means.tolist(),
+        "covariances": mixture.covariance.values.tolist(),
+        "precision_factors": mixture.covariance.factor.tolist(),
+    }
+    text = json.dumps(document, allow_nan=False, indent=1)
+    write_beside(Path(path), lambda name: Path(name).write_text(text + "\n", encoding="utf-8"))
+
+
+def load(path: str | PathLike[str]) -> Mixture:
+    """Read a mixture that `save` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    Mixture
+
+    Raises
+    ------
+    ModelFileError
+        The file is not one that `save` wrote, of another version, cut short, or its numbers are
+        not those of a mixture (NaN, wrong shapes, weights that do not sum to 1, covariances that
+        are not positive definite).
+    OSError
+        The file cannot be read.
+    """
+    where = str(path)
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        document = json.loads(text, parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise ModelFileError(f"{where} is not a text file: not a saved mixture.") from None
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(
+            f"{where} is not a complete JSON document: {_first_line(error)}"
+        ) from None
+    try:
+        return _mixture(document)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelFileError(f"{where} is not a sound mixture: {_first_line(error)}") from None
+
+
+def write_beside(path: Path, write: Callable[[str], object]) -> None:
+    """Let `write` fill a temporary file in the same folder, then rename it to `path`.
+
+    Whatever stood at `path` is there until the new file is complete.
+    """
+    handle, name = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix or ".tmp"
+    )
+    os.close(handle)
+    try:
+        write(name)
+        os.chmod(name, _permissions(path))
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _permissions(path: Path) -> int:
+    """Those of the file that is replaced, or what the umask gives a new one."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _mixture(document: Any) -> Mixture:
+    if not isinstance(document, dict):
+        raise ValueError("the document is not an object with keys.")
+    if document.get("schema") != SCHEMA:
+        raise ValueError(f"its schema is {document.get('schema')!r}, expected {SCHEMA!r}.")
+    version = document.get("version")
+    if version != VERSION or isinstance(version, bool):
+        raise ValueError(
+            f"its version is {version!r}, and this release reads version {VERSION}. "
+            "A newer release of ellimix may have written it."
+        )
+    if missing := sorted(_KEYS - document.keys()):
+        raise ValueError(f"it lacks {', '.join(missing)}.")
+    if document["family"] not in FAMILIES:
+        raise ValueError(f"its family {document['family']!r} is none of {', '.join(FAMILIES)}.")
+    weights, means, covariances, factors = (
+        _numbers(document[key], key)
+        for key in ("weights", "means", "covariances", "precision_factors")
+    )
+    parameters, family = checked_parameters(weights, means, covariances, document["family"])
+    k, d = parameters.means.shape
+    from_factor = covariance_of_factor(factors, family.structure, k, d)
+    _check_agreement(parameters.covariance, from_factor)
+    covariance = Covariance(
+        family.structure, parameters.covariance.values, from_factor.factor, from_factor.log_det
+    )
+    names = _names(document["feature_names"], d)
+    return Mixture(Parameters(parameters.weights, parameters.means, covariance), family, names)
+
+
+def _numbers(value: Any, key: str) -> Any:
+    """Nested lists of numbers, and nothing else (NumPy would take strings and booleans)."""
+    if isinstance(value, list):
+        return [_numbers(item, key) for item in value]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{key} hold something that is not a number: {str(value)[:40]!r}.")
+    return value
+
+
+def _check_agreement(stored: Covariance, derived: Covariance) -> None:
+    """The stored factors must be those of the stored covariances."""
+    scale = np.abs(stored.factor).max()
+    if not np.allclose(stored.factor, derived.factor, rtol=1e-3, atol=1e-6 * scale):
+        raise ValueError("precision_factors do not belong to covariances.")
+
+
+def _names(value: Any, d: int) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    good = isinstance(value, list) and all(isinstance(name, str) for name in value)
+    if not good or len(value) != d or len(set(value)) != d:
+        raise ValueError(f"feature_names must be {d} different texts, or null.")
+    return tuple(value)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"it contains {name}.")
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0]

@@ -1,0 +1,129 @@
+"""FitReport: how a fit went. The mixture itself is in it; numbers about it are computed on demand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import eigh
+
+from ellimix.covariance.base import EPS, Structure
+from ellimix.density.mixture import Mixture
+from ellimix.errors import Status
+from ellimix.records import Array
+
+THIN = 1e-3  # standard deviation relative to the whole mixture's, under which a component is thin
+
+
+class ComponentDiagnostics(NamedTuple):
+    """Numbers that tell a sound component from a spurious one."""
+
+    component: int
+    count: float  # sum of responsibilities times row weights in the last E-step
+    log_det: float  # log |Sigma_k|
+    condition: float  # ratio of the largest to the smallest eigenvalue of Sigma_k
+    # smallest standard deviation along any direction, relative to the whole mixture's along the
+    # same direction: 1e-6 means a component a million times thinner than the data, in any units
+    relative_width: float
+
+
+@dataclass(frozen=True, eq=False)
+class FitReport:
+    """How a fit ended, and what it leaves.
+
+    Parameters
+    ----------
+    mixture : Mixture or None
+        The fitted mixture; None where the start itself was degenerate.
+    status : Status
+    message : str
+        A sentence, with the components concerned and the remedy where there is one.
+    trace : tuple of float
+        Mean log-likelihood of the rows at each E-step (nats per unit of row weight): one entry an
+        iteration, of the parameters before that iteration's M-step.
+    start : str
+        Name of the start.
+    engine : str
+        Name of the engine.
+    n_rows : int
+    counts : ndarray of shape (k,) or None
+        Counts of the last E-step.
+    """
+
+    mixture: Mixture | None
+    status: Status
+    message: str
+    trace: tuple[float, ...]
+    start: str
+    engine: str
+    n_rows: int
+    counts: Array | None
+
+    @property
+    def n_iter(self) -> int:
+        """Iterations done."""
+        return len(self.trace)
+
+    @property
+    def objective(self) -> float:
+        """The last entry of the trace; -inf before the first iteration."""
+        return self.trace[-1] if self.trace else -np.inf
+
+    @property
+    def usable(self) -> bool:
+        """Whether there are parameters that a row's density was computed with."""
+        if self.mixture is None:
+            return False
+        return bool(self.trace) or not self.status.failed
+
+    def diagnostics(self) -> tuple[ComponentDiagnostics, ...]:
+        """One record a component; empty without a mixture."""
+        mixture = self.mixture
+        if mixture is None:
+            return ()
+        counts = self.counts if self.counts is not None else np.full(mixture.n_components, np.nan)
+        condition, width = _shape_numbers(mixture)
+        return tuple(
+            ComponentDiagnostics(k, *map(float, numbers))
+            for k, numbers in enumerate(
+                zip(counts, mixture.covariance.log_det, condition, width, strict=True)
+            )
+        )
+
+    def warnings(self) -> tuple[str, ...]:
+        """What a careful reader should know, in sentences."""
+        out = [self.message] if self.status not in (Status.CONVERGED, Status.STOPPED) else []
+        thin = [d for d in self.diagnostics() if d.relative_width < THIN]
+        out += [
+            f"Component {d.component} (count {d.count:.6g}) is {1.0 / d.relative_width:.2g} times "
+            "thinner than the data in some direction: it may be spurious. "
+            "Compare with a larger reg_covar or fewer components."
+            for d in thin
+        ]
+        return tuple(out)
+
+
+def _shape_numbers(mixture: Mixture) -> tuple[Array, Array]:
+    """Condition numbers and relative widths, (k,) each."""
+    if mixture.covariance.structure in (Structure.SPHERICAL, Structure.DIAGONAL):
+        variances = mixture.variances()
+        shift = mixture.means - mixture.weights @ mixture.means
+        total = mixture.weights @ (variances + shift**2)
+        ratio = (variances / total).min(axis=1)
+        return variances.max(axis=1) / variances.min(axis=1), np.sqrt(ratio)
+    covariances, total = mixture.covariances(), mixture.total_covariance()
+    eigenvalues = np.linalg.eigvalsh(covariances)
+    smallest = np.maximum(eigenvalues[:, 0], EPS * eigenvalues[:, -1])
+    scale = np.sqrt(np.diagonal(total))
+    unit = total / np.outer(scale, scale)
+    widths = [
+        _smallest_ratio(covariance / np.outer(scale, scale), unit) for covariance in covariances
+    ]
+    return eigenvalues[:, -1] / smallest, np.array(widths)
+
+
+def _smallest_ratio(covariance: Array, total: Array) -> float:
+    """Smallest standard deviation relative to the total's, over all directions."""
+    floor = EPS * total.shape[0] * np.eye(total.shape[0])
+    return float(np.sqrt(max(eigh(covariance, total + floor, eigvals_only=True)[0], 0.0)))

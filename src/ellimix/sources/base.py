@@ -1,0 +1,54 @@
+"""What a source is: where rows live, and how a pass over them runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from ellimix.records import Block, Rows, SufficientStatistics
+
+T = TypeVar("T")
+Step = Callable[[Block], Sequence[SufficientStatistics]]
+
+
+class Source(Protocol):
+    """Rows, cut into tiles by shape alone."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        ...
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns."""
+        ...
+
+    @property
+    def dtype(self) -> DTypeLike:
+        """Type of the rows."""
+        ...
+
+    @property
+    def weighted(self) -> bool:
+        """Whether rows have weights."""
+        ...
+
+    def blocks(self) -> Iterator[Block]:
+        """The tiles, in order."""
+        ...
+
+    def each(self, step: Callable[[Block], T]) -> Iterator[T]:
+        """``step`` of every tile, in order of the tiles, perhaps computed in parallel."""
+        ...
+
+    def reduce(self, step: Step) -> tuple[SufficientStatistics, ...]:
+        """The sums of ``step``'s statistics over all tiles, added in order of the tiles."""
+        ...
+
+    def take(self, index: NDArray[np.intp]) -> Rows:
+        """The rows with these indices."""
+        ...

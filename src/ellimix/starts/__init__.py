@@ -1,0 +1,17 @@
+"""Starts by name. A new start is one file and one line here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ellimix.starts.base import Start
+from ellimix.starts.kmeans import KMeans, KMeansPlusPlus
+from ellimix.starts.labels import Given
+from ellimix.starts.random import RandomResponsibilities, RandomRows
+
+__all__ = ["STARTS", "Given", "Start"]
+
+STARTS: Final[dict[str, Start]] = {
+    start.name: start
+    for start in (KMeans(), KMeansPlusPlus(), RandomRows(), RandomResponsibilities())
+}

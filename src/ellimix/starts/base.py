@@ -1,0 +1,123 @@
+"""What a start is: the statistics that the first M-step gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ellimix.engines.base import Engine
+from ellimix.records import Array, Block, Factor, Moment, Potentials, SufficientStatistics
+from ellimix.sources.base import Source
+
+Responsibilities = Callable[[Block], Array]
+
+
+class Start(Protocol):
+    """A way to begin a fit."""
+
+    @property
+    def name(self) -> str:
+        """The name in the registry."""
+        ...
+
+    def statistics(
+        self,
+        source: Source,
+        engine: Engine,
+        k: int,
+        moment: Moment,
+        floor: float,
+        random: np.random.RandomState,
+    ) -> SufficientStatistics:
+        """Statistics for k components.
+
+        Parameters
+        ----------
+        source : Source
+        engine : Engine
+        k : int
+        moment : Moment
+            The second moment that the covariance family needs.
+        floor : float
+            The variance floor of the fit (``reg_covar``): starts from single rows need it.
+        random : RandomState
+        """
+        ...
+
+
+def from_responsibilities(
+    source: Source, engine: Engine, k: int, moment: Moment, responsibilities: Responsibilities
+) -> SufficientStatistics:
+    """Statistics under responsibilities that are made a block at a time, (n, k) each.
+
+    Two passes, means first: sums about any other center would lose digits. No array of all rows
+    and components is made.
+    """
+    origin = np.asarray(source.take(np.zeros(1, dtype=np.intp)), dtype=np.float64)
+    center = np.repeat(origin, k, axis=0)
+    (first,) = source.reduce(
+        lambda block: (
+            engine.accumulate(responsibilities(block), block, center, Moment.DIAGONAL),
+        )
+    )
+    filled = first.n > 0.0
+    means = center + first.s1 / np.where(filled, first.n, 1.0)[:, None]
+    (second,) = source.reduce(
+        lambda block: (engine.accumulate(responsibilities(block), block, means, moment),)
+    )
+    return second
+
+
+def one_hot(labels: NDArray[np.integer], k: int) -> Array:
+    """Responsibilities (n, k) of 0 and 1."""
+    out = np.zeros((labels.shape[0], k))
+    out[np.arange(labels.shape[0]), labels] = 1.0
+    return out
+
+
+def from_nearest(
+    source: Source, engine: Engine, moment: Moment, center: Array
+) -> SufficientStatistics:
+    """Statistics with every row assigned to its nearest center (k, d), in Euclidean distance."""
+    k = center.shape[0]
+    nearest = Potentials(np.zeros(k), center, np.ones_like(center), Factor.DIAGONAL, moment)
+    return from_responsibilities(
+        source,
+        engine,
+        k,
+        moment,
+        lambda block: one_hot(engine.log_joint(nearest, block).argmax(axis=1), k),
+    )
+
+
+def from_rows(
+    source: Source, engine: Engine, moment: Moment, floor: float, index: NDArray[np.intp]
+) -> SufficientStatistics:
+    """Statistics of components that hold one row each, as scikit-learn begins them.
+
+    Their covariance is the floor alone, so the first E-step assigns every row to the nearest of
+    the chosen ones. Without a floor, where that covariance would be singular, this assignment
+    is the start: it is the limit of the other as the floor goes to 0.
+    """
+    center = np.asarray(source.take(index), dtype=np.float64)
+    if floor == 0.0:
+        return from_nearest(source, engine, moment, center)
+    return engine.accumulate(np.eye(center.shape[0]), Block(center, None), center, moment)
+
+
+def counted_rows(source: Source) -> NDArray[np.intp] | None:
+    """Indices of the rows with positive weight; None where every row has one."""
+    weight = all_weights(source)
+    if weight is None or (weight > 0.0).all():
+        return None
+    return np.flatnonzero(weight > 0.0)
+
+
+def all_weights(source: Source) -> Array | None:
+    """The row weights (n,), or None."""
+    if not source.weighted:
+        return None
+    return np.concatenate([block.weight for block in source.blocks() if block.weight is not None])

@@ -1,0 +1,104 @@
+"""Starts by k-means and k-means++: scikit-learn's, imported here when first used."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ellimix.engines.base import Engine
+from ellimix.records import Array, Block, Moment, Rows, SufficientStatistics
+from ellimix.sources.base import Source
+from ellimix.starts.base import (
+    all_weights,
+    counted_rows,
+    from_nearest,
+    from_responsibilities,
+    from_rows,
+    one_hot,
+)
+
+# Above this many rows, k-means runs on a random sample of so many: Lloyd's iterations on all rows
+# cost more time and memory (a copy of the data) than the fit, and EM moves the means anyway.
+SAMPLE_ROWS = 100_000
+
+
+@final
+@dataclass(frozen=True)
+class KMeans:
+    """The clusters of ``sklearn.cluster.KMeans(k, n_init=1)``."""
+
+    name: str = "kmeans"
+
+    def statistics(
+        self,
+        source: Source,
+        engine: Engine,
+        k: int,
+        moment: Moment,
+        floor: float,
+        random: np.random.RandomState,
+    ) -> SufficientStatistics:
+        """Every row in its cluster; on a sample, every row with its nearest center."""
+        from sklearn.cluster import KMeans as SklearnKMeans
+
+        rows, weight, index = _rows_to_cluster(source, random)
+        with warnings.catch_warnings():
+            # fewer distinct rows than clusters: the fit's status will say so, with the component
+            warnings.filterwarnings("ignore", message="Number of distinct clusters")
+            model = SklearnKMeans(n_clusters=k, n_init=1, random_state=random).fit(
+                rows, sample_weight=weight
+            )
+        if index is not None:
+            center = np.asarray(model.cluster_centers_, dtype=np.float64)
+            return from_nearest(source, engine, moment, center)
+        labels: NDArray[np.integer[Any]] = model.labels_
+
+        def hard(block: Block) -> Array:
+            return one_hot(labels[block.start : block.stop], k)
+
+        return from_responsibilities(source, engine, k, moment, hard)
+
+
+@final
+@dataclass(frozen=True)
+class KMeansPlusPlus:
+    """Rows chosen by ``sklearn.cluster.kmeans_plusplus`` as means."""
+
+    name: str = "k-means++"
+
+    def statistics(
+        self,
+        source: Source,
+        engine: Engine,
+        k: int,
+        moment: Moment,
+        floor: float,
+        random: np.random.RandomState,
+    ) -> SufficientStatistics:
+        """One row a component (see `from_rows`)."""
+        from sklearn.cluster import kmeans_plusplus
+
+        rows, weight, index = _rows_to_cluster(source, random)
+        chosen = kmeans_plusplus(rows, k, sample_weight=weight, random_state=random)[1]
+        chosen = np.asarray(chosen, dtype=np.intp)
+        return from_rows(
+            source, engine, moment, floor, chosen if index is None else index[chosen]
+        )
+
+
+def _rows_to_cluster(
+    source: Source, random: np.random.RandomState
+) -> tuple[Rows, Array | None, NDArray[np.intp] | None]:
+    """Rows, their weights, and which they are (None: all, in order)."""
+    index = counted_rows(source)
+    usable = source.n_rows if index is None else index.size
+    if usable > SAMPLE_ROWS:
+        drawn = np.sort(random.choice(usable, size=SAMPLE_ROWS, replace=False))
+        index = drawn if index is None else index[drawn]
+    everything = np.arange(source.n_rows) if index is None else index
+    weight = all_weights(source)
+    return source.take(everything), None if weight is None else weight[everything], index
