@@ -27,6 +27,9 @@ from ellimix.report import FitReport
 from ellimix.sources.base import Source
 from ellimix.sources.threads import one_blas_thread
 
+# what an empty component of a start gets: this share of all rows, divided by the components
+FILL_SHARE = 0.1
+
 
 @dataclass(frozen=True)
 class Task:
@@ -64,6 +67,7 @@ class Progress:
     message: str = ""
     trace: tuple[float, ...] = ()
     counts: Array | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def running(self) -> bool:
@@ -133,11 +137,27 @@ def _begin(task: Task) -> Progress:
     if isinstance(task.start, Parameters):
         fit = Progress(task, task.start)
     else:
+        start, notes = _filled(task.start)
         try:
-            fit = Progress(task, task.inference.update(task.start, None), counts=task.start.n)
+            model = task.inference.update(start, None)
         except DegenerateFit as failure:
             return Progress(task, None).ended(failure.status, failure.sentence)
+        fit = Progress(task, model, counts=start.n, notes=notes)
     return fit if task.max_iter > 0 else fit.ended(Status.MAX_ITER)
+
+
+def _filled(start: SufficientStatistics) -> tuple[SufficientStatistics, tuple[str, ...]]:
+    """A start whose empty components are broad instead: all rows, with a small weight.
+
+    K-means on fewer distinct rows than components, or labels that skip a number, leave such
+    components. From there EM finds rows for them or takes their last weight away.
+    """
+    empty = ~(start.n > 0.0)
+    if not empty.any() or empty.all():
+        return start, ()
+    named = ", ".join(str(k) for k in np.flatnonzero(empty))
+    note = f"The start left component(s) {named} without rows: they began broad, with small weight."
+    return start.with_broad(empty, FILL_SHARE), (note,)
 
 
 def _iterate(source: Source, engine: Engine, fits: Sequence[Progress]) -> list[Progress]:
@@ -191,4 +211,5 @@ def _report(
         engine=engine.name,
         n_rows=source.n_rows,
         counts=fit.counts,
+        notes=fit.notes,
     )

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -54,7 +54,7 @@ class Block:
     @property
     def stop(self) -> int:
         """One past the index of the last row in its source."""
-        return self.start + self.rows.shape[0]
+        return self.start + int(self.rows.shape[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +143,24 @@ class SufficientStatistics:
         if self.s2.ndim == 2:
             return np.maximum(self.s2 - self.s1**2 / self.n[:, None], 0.0)
         return self.s2 - self.s1[:, :, None] * (self.s1 / self.n[:, None])[:, None, :]
+
+    def with_broad(self, which: NDArray[np.bool_], share: float) -> SufficientStatistics:
+        """The same with some components (k,) replaced by `share` / k of all rows together."""
+        part = share / self.n.size
+        total = self.n.sum()
+        middle = (self.n @ self.center + self.s1.sum(axis=0)) / total
+        n, s1, s2 = self.n.copy(), self.s1.copy(), self.s2.copy()
+        # about `middle`: s2 + s1 a^T + a s1^T + n a a^T with a = center - middle
+        a = self.center - middle
+        if s2.ndim == 2:
+            pooled = (s2 + 2.0 * s1 * a + n[:, None] * a**2).sum(axis=0)
+        else:
+            cross = s1[:, :, None] * a[:, None, :]
+            outer = n[:, None, None] * a[:, :, None] * a[:, None, :]
+            pooled = (s2 + cross + np.swapaxes(cross, 1, 2) + outer).sum(axis=0)
+        n[which] = part * total
+        shift = -a[which]
+        s1[which] = part * total * shift
+        square = shift**2 if s2.ndim == 2 else shift[:, :, None] * shift[:, None, :]
+        s2[which] = part * (pooled + total * square)
+        return replace(self, n=n, s1=s1, s2=s2)

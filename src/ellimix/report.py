@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import eigh
@@ -16,7 +15,8 @@ from ellimix.records import Array
 THIN = 1e-3  # standard deviation relative to the whole mixture's, under which a component is thin
 
 
-class ComponentDiagnostics(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ComponentDiagnostics:
     """Numbers that tell a sound component from a spurious one."""
 
     component: int
@@ -49,6 +49,8 @@ class FitReport:
     n_rows : int
     counts : ndarray of shape (k,) or None
         Counts of the last E-step.
+    notes : tuple of str
+        What happened on the way, in sentences.
     """
 
     mixture: Mixture | None
@@ -59,6 +61,7 @@ class FitReport:
     engine: str
     n_rows: int
     counts: Array | None
+    notes: tuple[str, ...] = ()
 
     @property
     def n_iter(self) -> int:
@@ -93,7 +96,9 @@ class FitReport:
 
     def warnings(self) -> tuple[str, ...]:
         """What a careful reader should know, in sentences."""
-        out = [self.message] if self.status not in (Status.CONVERGED, Status.STOPPED) else []
+        out = list(self.notes)
+        if self.status not in (Status.CONVERGED, Status.STOPPED):
+            out.append(self.message)
         thin = [d for d in self.diagnostics() if d.relative_width < THIN]
         out += [
             f"Component {d.component} (count {d.count:.6g}) is {1.0 / d.relative_width:.2g} times "

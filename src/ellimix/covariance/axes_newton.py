@@ -73,7 +73,8 @@ def _curvature(turned: Array, variances: Array, weight: Array, p: Index, q: Inde
     right = np.einsum("jil,alj->aij", tensor, basis, optimize=True)
     two = np.einsum("aij,bij->ab", right, basis, optimize=True)
     quadratic = one + two
-    return quadratic + quadratic.T
+    symmetric: Array = quadratic + quadratic.T
+    return symmetric
 
 
 def newton_turn(gradient: Array, hessian: Array, d: int) -> Array | None:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dtrtri
 
 from ellimix.errors import DegenerateFit, Status
 from ellimix.records import Array, Factor, Moment
@@ -140,10 +140,9 @@ def diagonal(values: Array, n: Array) -> Covariance:
     """Covariances ``diag(values[k])``."""
     bad = ~(np.isfinite(values) & (values > 0.0))
     if bad.any():
-        raise collapsed(bad.any(axis=1), n, _no_spread(bad.any(axis=0)))
-    return Covariance(
-        Structure.DIAGONAL, values, 1.0 / np.sqrt(values), np.log(values).sum(axis=1)
-    )
+        rows, columns = np.asarray(bad.any(axis=1)), np.asarray(bad.any(axis=0))
+        raise collapsed(rows, n, _no_spread(columns))
+    return Covariance(Structure.DIAGONAL, values, 1.0 / np.sqrt(values), np.log(values).sum(axis=1))
 
 
 def shared(value: Array, n: Array) -> Covariance:
@@ -205,21 +204,23 @@ def cholesky(values: Array) -> tuple[Array, NDArrayBool]:
     with np.errstate(divide="ignore", invalid="ignore"):
         unit = values / (scale[:, :, None] * scale[:, None, :])
     bad = ~np.isfinite(unit).all(axis=(1, 2))
-    chol = np.empty_like(values)
-    for k in np.flatnonzero(~bad):
-        try:
-            chol[k] = np.linalg.cholesky(unit[k])
-        except np.linalg.LinAlgError:
-            bad[k] = True
-            continue
-        bad[k] = np.min(np.diagonal(chol[k])) ** 2 < singular_ratio(d)
+    unit[bad] = np.eye(d)
+    try:
+        chol = np.linalg.cholesky(unit)
+    except np.linalg.LinAlgError:  # one of them: find out which
+        chol = np.zeros_like(unit)
+        for k in range(len(unit)):
+            try:
+                chol[k] = np.linalg.cholesky(unit[k])
+            except np.linalg.LinAlgError:
+                bad[k] = True
+    bad |= np.diagonal(chol, axis1=1, axis2=2).min(axis=1) ** 2 < singular_ratio(d)
     return chol * scale[:, :, None], bad
 
 
 def precision_factor(chol: Array) -> Array:
     """Upper triangular F = L^-T with (L L^T)^-1 = F F^T, for (k, d, d) lower factors L."""
-    eye = np.eye(chol.shape[-1])
-    return np.stack([solve_triangular(lower, eye, lower=True).T for lower in chol])
+    return np.stack([dtrtri(lower, lower=1)[0].T for lower in chol])
 
 
 def upper_triangular(factor: Array) -> Array:

@@ -93,14 +93,15 @@ class VVI:
 
 
 def equal_volume(scatter: Array, n: Array) -> Array:
-    """Variances (k, d) of the components' own shapes and one volume (Celeux & Govaert 1995, eq. 13).
+    """Variances (k, d) of the components' own shapes and one volume (Celeux & Govaert 1995).
 
     Geometric means are taken in logarithms: a product of d variances overflows early.
     """
     flat = ~(scatter > 0.0)
     if flat.any():
-        raise collapsed(flat.any(axis=1), n, "its rows have no spread along some axis")
+        raise collapsed(np.asarray(flat.any(axis=1)), n, "its rows have no spread along some axis")
     log_scatter = np.log(scatter)
     log_mean = log_scatter.mean(axis=1, keepdims=True)
     volume = np.exp(log_mean).sum() / n.sum()
-    return volume * np.exp(log_scatter - log_mean)
+    variances: Array = volume * np.exp(log_scatter - log_mean)
+    return variances

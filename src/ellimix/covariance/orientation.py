@@ -55,9 +55,7 @@ class Criterion(Protocol):
         """The value at variances (k, d)."""
         ...
 
-    def plane(
-        self, n: Array, variances: Array, planes: int
-    ) -> tuple[Array, float]:
+    def plane(self, n: Array, variances: Array, planes: int) -> tuple[Array, float]:
         """Weights (k,) and power g: a plane minimises sum_k weight_k x_k^g; g = 0 means log x_k."""
         ...
 
@@ -107,7 +105,7 @@ def common_orientation(
     if previous is not None and previous.orientation is not None:
         starts = [previous.orientation]
     else:
-        own = np.argsort(-n)[:MANY_STARTS] if d <= 32 else []
+        own = np.argsort(-n)[: MANY_STARTS if d <= 32 else 0]
         pools = [scatter.sum(axis=0), (scatter / n[:, None, None]).sum(axis=0)]
         starts = list(np.linalg.eigh(np.stack([*pools, *(scatter[k] for k in own)]))[1])
     found = [_descend(criterion, n, scatter, start) for start in starts]
@@ -116,7 +114,8 @@ def common_orientation(
 
 def in_axes(scatter: Array, axes: Array) -> Array:
     """v_kj = (D^T W_k D)_jj, (k, d), not below 0."""
-    return np.maximum(np.einsum("ij,kil,lj->kj", axes, scatter, axes, optimize=True), 0.0)
+    along: Array = np.einsum("ij,kil,lj->kj", axes, scatter, axes, optimize=True)
+    return np.maximum(along, 0.0)
 
 
 def _descend(criterion: Criterion, n: Array, scatter: Array, axes: Array) -> tuple[float, Array]:
@@ -200,7 +199,8 @@ def _sweep(state: _State) -> _State:
 def _variances(turned: Array) -> Array:
     diagonal = np.diagonal(turned, axis1=1, axis2=2)
     floor = TINY * np.maximum(diagonal.max(axis=1, keepdims=True), np.finfo(float).tiny / TINY)
-    return np.maximum(diagonal, floor)
+    variances: Array = np.maximum(diagonal, floor)
+    return variances
 
 
 def _round(

@@ -74,9 +74,11 @@ def _start(n: Array, trace: Array, previous: Covariance | None) -> Array:
     """The volumes before this step, or the components' mean variances."""
     log_mean = np.log(trace / n)
     if previous is None or previous.values.ndim < 2 or previous.log_det.shape != n.shape:
-        return log_mean - log_mean.mean()
+        mean: Array = log_mean - log_mean.mean()
+        return mean
     u = previous.log_det / previous.values.shape[-1]
-    return u - u.mean()
+    centred: Array = u - u.mean()
+    return centred
 
 
 def _minimise(n: Array, d: int, profile: Profile, u: Array) -> Array:
@@ -110,4 +112,5 @@ def _minimise(n: Array, d: int, profile: Profile, u: Array) -> Array:
         else:
             break  # rounding hides any further descent
         u, value, traces, gram = new, new_value, new_traces, new_gram
-    return u - u.mean()
+    centred: Array = u - u.mean()
+    return centred

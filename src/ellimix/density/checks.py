@@ -55,7 +55,9 @@ def covariance_of(covariances: object, structure: Structure, k: int, d: int) -> 
     return _from_matrices(values, precision_factor(chol), structure, k)
 
 
-def covariance_of_precisions(precisions: object, structure: Structure, k: int, d: int) -> Covariance:
+def covariance_of_precisions(
+    precisions: object, structure: Structure, k: int, d: int
+) -> Covariance:
     """Covariances from precisions (inverse covariances) in a structure's shape."""
     values = _shaped(precisions, "precisions", structure, k, d)
     if structure in (Structure.SPHERICAL, Structure.DIAGONAL):

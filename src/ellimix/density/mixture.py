@@ -30,6 +30,7 @@ class Scores(NamedTuple):
     log_likelihood: float  # sum of log p(x), nats
     classification: float  # sum of log max_k r_k <= 0, nats: BIC to ICL
     uncertain: float  # weight of the rows whose largest responsibility is below 0.9
+    weight: float  # sum of the rows' weights
 
 
 @final
@@ -204,25 +205,21 @@ class Mixture:
         potentials, engine = self.potentials, ENGINES["numpy"]
         labels = np.empty(source.n_rows, dtype=np.int64)
 
-        def step(block: Block) -> tuple[float, float, float]:
+        def step(block: Block) -> tuple[float, float, float, float]:
             log_joint = engine.log_joint(potentials, block).T
             labels[block.start : block.stop] = log_joint.argmax(axis=0)
             log_total, share = normalise(log_joint)
             best = share.max(axis=0)
             unsure = (best < UNCERTAIN).astype(np.float64)
-            if block.weight is None:
-                return float(log_total.sum()), float(np.log(best).sum()), float(unsure.sum())
-            w = block.weight
+            w = np.ones(best.size) if block.weight is None else block.weight
             counted = np.where(w > 0.0, log_total, 0.0)
-            return float(w @ counted), float(w @ np.log(best)), float(w @ unsure)
+            return float(w @ counted), float(w @ np.log(best)), float(w @ unsure), float(w.sum())
 
         with one_blas_thread():
             sums = np.array(list(source.each(step))).sum(axis=0)
-        return Scores(labels, float(sums[0]), float(sums[1]), float(sums[2]))
+        return Scores(labels, *map(float, sums))
 
-    def _per_row(
-        self, rows: Rows, of: Callable[[Array], Array], shape: tuple[int, ...]
-    ) -> Array:
+    def _per_row(self, rows: Rows, of: Callable[[Array], Array], shape: tuple[int, ...]) -> Array:
         """``of`` the log-joint (k, tile) of every tile, put together to (n, *shape)."""
         potentials, engine = self.potentials, ENGINES["numpy"]
         source = MemorySource(rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from os import PathLike
 from typing import Any, Self
@@ -150,7 +149,8 @@ class FittedMixture(
 
     def predict(self, X: Any) -> NDArray[np.int64]:
         """The most probable component of each row, (n,)."""
-        return self.mixture_.predict(self._rows(X))
+        rows = self._rows(X)
+        return self.mixture_.predict(rows)
 
     def predict_proba(self, X: Any) -> Rows:
         """Responsibilities: posterior probabilities of the components, (n, k)."""
@@ -168,20 +168,20 @@ class FittedMixture(
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean log-density of the rows, in nats; weighted by `sample_weight`."""
-        scores, total = self._scores(X, sample_weight)
-        return scores.log_likelihood / total
+        scores = self._scores(X, sample_weight)
+        return scores.log_likelihood / scores.weight
 
     def bic(self, X: Any, sample_weight: Any = None) -> float:
         """Bayesian information criterion, -2 log L + p log n; smaller is better.
 
         n is the number of rows, or the sum of `sample_weight`.
         """
-        scores, total = self._scores(X, sample_weight)
-        return criteria.bic(scores.log_likelihood, self.n_parameters_, total)
+        scores = self._scores(X, sample_weight)
+        return criteria.bic(scores.log_likelihood, self.n_parameters_, scores.weight)
 
     def aic(self, X: Any, sample_weight: Any = None) -> float:
         """Akaike information criterion, -2 log L + 2 p; smaller is better."""
-        scores, _ = self._scores(X, sample_weight)
+        scores = self._scores(X, sample_weight)
         return criteria.aic(scores.log_likelihood, self.n_parameters_)
 
     def icl(self, X: Any, sample_weight: Any = None) -> float:
@@ -189,9 +189,9 @@ class FittedMixture(
 
         Biernacki, Celeux & Govaert (2000), with each row assigned to its most probable component.
         """
-        scores, total = self._scores(X, sample_weight)
+        scores = self._scores(X, sample_weight)
         return criteria.icl(
-            scores.log_likelihood, self.n_parameters_, total, scores.classification
+            scores.log_likelihood, self.n_parameters_, scores.weight, scores.classification
         )
 
     def sample(
@@ -248,13 +248,11 @@ class FittedMixture(
         rows: Rows = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
         return rows
 
-    def _scores(self, X: Any, sample_weight: Any) -> tuple[Scores, float]:
-        """One pass over the rows, and the total weight."""
+    def _scores(self, X: Any, sample_weight: Any) -> Scores:
+        """One pass over the rows."""
         rows = self._rows(X)
-        weight = row_weights(sample_weight, rows.shape[0])
-        source = MemorySource(rows, weight)
-        total = float(rows.shape[0]) if weight is None else math.fsum(weight)
-        return self.mixture_.score_rows(source), total
+        source = MemorySource(rows, row_weights(sample_weight, rows.shape[0]))
+        return self.mixture_.score_rows(source)
 
 
 def row_weights(sample_weight: Any, n: int) -> Array | None:
@@ -271,4 +269,5 @@ def row_weights(sample_weight: Any, n: int) -> Array | None:
 
 def _like(values: Array, rows: Rows) -> Rows:
     """`values` in the rows' floating type."""
-    return values.astype(rows.dtype, copy=False)
+    out: Rows = values.astype(rows.dtype, copy=False)
+    return out

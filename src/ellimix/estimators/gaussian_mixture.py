@@ -191,8 +191,8 @@ class GaussianMixture(FittedMixture):
 
     # -- fitting ---------------------------------------------------------------------------------
 
-    @with_callbacks  # type: ignore[untyped-decorator]
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the mixture.
 
@@ -245,7 +245,7 @@ class GaussianMixture(FittedMixture):
             source,
             ENGINES["numpy"],
             tasks,
-            lambda fits: any([observer(fits) for observer in observers]),
+            lambda fits: sum(observer(fits) for observer in observers) > 0,  # all of them see it
             self._names(),
         )
         self._keep(_best(reports), reports, source)
@@ -264,9 +264,7 @@ class GaussianMixture(FittedMixture):
         if self.warm_start and hasattr(self, "converged_"):
             self._check_warm_start(inference.family, k, d)
             parameters, name = self.mixture_.parameters, "warm"
-            return [
-                Task(inference, parameters, self.tol, self.max_iter, self.lower_bound_, name)
-            ]
+            return [Task(inference, parameters, self.tol, self.max_iter, self.lower_bound_, name)]
         given = GivenParameters(self.weights_init, self.means_init, self.precisions_init)
         start = self._start()
         random = check_random_state(self.random_state)
@@ -328,7 +326,7 @@ class GaussianMixture(FittedMixture):
             mixture = mixture.by_weight()
             best = replace(best, mixture=mixture)
         for stale in ("_assigned", "_stream"):
-            vars(self).pop(stale, None)
+            self.__dict__.pop(stale, None)
         self._dtype = source.rows.dtype
         self.mixture_ = mixture
         self.report_ = best

@@ -38,9 +38,7 @@ class Inference(Protocol):
         """The covariance family."""
         ...
 
-    def update(
-        self, statistics: SufficientStatistics, previous: Parameters | None
-    ) -> Parameters:
+    def update(self, statistics: SufficientStatistics, previous: Parameters | None) -> Parameters:
         """The M-step. Raises `DegenerateFit`."""
         ...
 

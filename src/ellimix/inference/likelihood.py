@@ -33,9 +33,7 @@ class MaximumLikelihood:
     family: Family
     reg_covar: float = 0.0
 
-    def update(
-        self, statistics: SufficientStatistics, previous: Parameters | None
-    ) -> Parameters:
+    def update(self, statistics: SufficientStatistics, previous: Parameters | None) -> Parameters:
         """The M-step (Celeux & Govaert 1995, section 2).
 
         Raises

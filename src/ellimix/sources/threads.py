@@ -12,7 +12,7 @@ from functools import cache
 
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["available_threads", "one_blas_thread"]
+__all__ = ["available_threads", "one_blas_thread", "one_thread"]
 
 
 def available_threads() -> int:
@@ -32,4 +32,15 @@ def _controller() -> ThreadpoolController:
 
 def one_blas_thread() -> AbstractContextManager[object]:
     """Context in which BLAS uses one thread."""
-    return _controller().limit(limits=1, user_api="blas")
+    context: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
+    return context
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Context in which BLAS and OpenMP use one thread each: for work too small to share.
+
+    Two threads on tiny inputs wait for each other, many times longer on a busy machine.
+    """
+    # OpenMP libraries are loaded late: scan anew
+    context: AbstractContextManager[object] = ThreadpoolController().limit(limits=1)
+    return context

@@ -59,9 +59,7 @@ def from_responsibilities(
     origin = np.asarray(source.take(np.zeros(1, dtype=np.intp)), dtype=np.float64)
     center = np.repeat(origin, k, axis=0)
     (first,) = source.reduce(
-        lambda block: (
-            engine.accumulate(responsibilities(block), block, center, Moment.DIAGONAL),
-        )
+        lambda block: (engine.accumulate(responsibilities(block), block, center, Moment.DIAGONAL),)
     )
     filled = first.n > 0.0
     means = center + first.s1 / np.where(filled, first.n, 1.0)[:, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from ellimix.engines.base import Engine
 from ellimix.records import Array, Block, Moment, Rows, SufficientStatistics
 from ellimix.sources.base import Source
+from ellimix.sources.threads import one_thread
 from ellimix.starts.base import (
     all_weights,
     counted_rows,
@@ -24,6 +26,7 @@ from ellimix.starts.base import (
 # Above this many rows, k-means runs on a random sample of so many: Lloyd's iterations on all rows
 # cost more time and memory (a copy of the data) than the fit, and EM moves the means anyway.
 SAMPLE_ROWS = 100_000
+SMALL = 1_000_000  # values times clusters below which k-means gets one thread
 
 
 @final
@@ -46,7 +49,8 @@ class KMeans:
         from sklearn.cluster import KMeans as SklearnKMeans
 
         rows, weight, index = _rows_to_cluster(source, random)
-        with warnings.catch_warnings():
+        small = rows.size * k < SMALL
+        with warnings.catch_warnings(), one_thread() if small else nullcontext():
             # fewer distinct rows than clusters: the fit's status will say so, with the component
             warnings.filterwarnings("ignore", message="Number of distinct clusters")
             model = SklearnKMeans(n_clusters=k, n_init=1, random_state=random).fit(
@@ -85,9 +89,7 @@ class KMeansPlusPlus:
         rows, weight, index = _rows_to_cluster(source, random)
         chosen = kmeans_plusplus(rows, k, sample_weight=weight, random_state=random)[1]
         chosen = np.asarray(chosen, dtype=np.intp)
-        return from_rows(
-            source, engine, moment, floor, chosen if index is None else index[chosen]
-        )
+        return from_rows(source, engine, moment, floor, chosen if index is None else index[chosen])
 
 
 def _rows_to_cluster(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class RandomResponsibilities:
 
         With one tile they are the draws of a single (n, k) call, as scikit-learn makes them.
         """
-        states: dict[int, tuple[str, Array, int, int, float]] = {}
+        states: dict[int, Any] = {}
         for block in source.blocks():
             states[block.start] = random.get_state(legacy=True)
             _skip(random, block.rows.shape[0] * k)

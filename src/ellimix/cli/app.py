@@ -1,0 +1,145 @@
+"""The commands and their options. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+
+from ellimix import __version__
+from ellimix.errors import EllimixError
+
+app = App(
+    name="ellimix",
+    help="Gaussian mixture models: the groups in a table of numbers.",
+    version=__version__,
+    help_format="plaintext",
+)
+
+
+@app.command
+def fit(
+    data: Path,
+    *,
+    components: int | None = None,
+    covariance: str = "VVV",
+    columns: str | None = None,
+    weights: str | None = None,
+    out: Path | None = None,
+    plot: Path | None = None,
+    seed: int = 0,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Fit a mixture to a file and print what it found.
+
+    Parameters
+    ----------
+    data
+        A .csv, .tsv, .parquet or .npy file.
+    components
+        Number of components. Without it, 1 to 9 are tried and BIC chooses.
+    covariance
+        Covariance family: three letters (EII VII EEI VEI EVI VVI EEE VEE EVE VVE EEV VEV EVV VVV),
+        or full, tied, diag, spherical; for one column also E, V.
+    columns
+        Names of the columns to use, with commas between; by default all numeric ones.
+    weights
+        A column of row weights.
+    out
+        Write the model to this JSON file.
+    plot
+        Draw the clusters to this file (.png, .svg, .pdf).
+    seed
+        Seed of the starts.
+    json
+        Print JSON in place of the tables.
+    """
+    from ellimix.cli.jobs import FitOptions, fit_file
+
+    names = None if columns is None else tuple(name.strip() for name in columns.split(","))
+    options = FitOptions(data, components, covariance, names, weights, out, plot, seed, json)
+    fit_file(options, Console())
+
+
+@app.command
+def predict(model: Path, data: Path, *, out: Path | None = None) -> None:
+    """Label the rows of a file: component, responsibilities, log-density.
+
+    Rows with missing values keep their place, with empty cells.
+
+    Parameters
+    ----------
+    model
+        A file that `fit --out` wrote.
+    data
+        A file with the model's columns.
+    out
+        Write CSV here; by default to the terminal.
+    """
+    from ellimix.cli.jobs import predict_file
+
+    predict_file(model, data, out)
+
+
+@app.command
+def sample(
+    model: Path,
+    *,
+    n: Annotated[int, Parameter(name=["-n", "--rows"])] = 1,
+    seed: int | None = None,
+    out: Path | None = None,
+) -> None:
+    """Draw new rows from a model, as CSV.
+
+    Parameters
+    ----------
+    model
+        A file that `fit --out` wrote.
+    n
+        Number of rows.
+    seed
+        Seed; by default the rows are new at each call.
+    out
+        Write CSV here; by default to the terminal.
+    """
+    from ellimix.cli.jobs import sample_file
+
+    sample_file(model, n, seed, out)
+
+
+@app.command
+def demo(folder: Path = Path("ellimix-demo")) -> None:
+    """Fit the eruptions of Old Faithful and write the model, the labels and a picture.
+
+    Parameters
+    ----------
+    folder
+        Where the files go; made if it does not exist.
+    """
+    from ellimix.cli.jobs import demonstrate
+
+    demonstrate(folder, Console())
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command; its exit code."""
+    try:
+        app(list(arguments), exit_on_error=False, print_error=False, result_action="return_none")
+    except CycloptsError as error:
+        text = str(error).strip().splitlines() or [type(error).__name__]
+        return _refuse(f"{text[0]} (ellimix --help shows the options)")
+    except (EllimixError, OSError, ValueError) as error:
+        text = str(error).strip().splitlines() or [type(error).__name__]
+        return _refuse(" ".join(text))
+    except KeyboardInterrupt:
+        return _refuse("interrupted before there was a result") + 128
+    return 0
+
+
+def _refuse(message: str) -> int:
+    print(f"ellimix: {message}", file=sys.stderr)
+    return 2

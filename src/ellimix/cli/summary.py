@@ -1,0 +1,203 @@
+"""What a fit found, as tables in the terminal and as a dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from ellimix.density.mixture import UNCERTAIN, Mixture, Scores
+from ellimix.selection import criteria
+from ellimix.selection.search import Cell
+from ellimix.sources.memory import MemorySource
+from ellimix.sources.tables import Table
+
+if TYPE_CHECKING:
+    from ellimix.cli.jobs import FitOptions
+
+WIDE = 6  # with more features than this, components are the columns of the table
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A fit and everything that the command line says of it."""
+
+    mixture: Mixture
+    scores: Scores
+    cells: Sequence[Cell]
+    table: Table
+    data: str
+    files: dict[str, str]
+    reg_covar: float
+
+    @classmethod
+    def of(
+        cls,
+        cells: Sequence[Cell],
+        table: Table,
+        source: MemorySource,
+        options: FitOptions,
+        reg_covar: float,
+    ) -> Self:
+        """The summary of the best cell, its components by descending weight."""
+        mixture = cells[0].report.mixture
+        if mixture is None:
+            raise AssertionError("the best cell has a mixture")
+        mixture = mixture.by_weight()
+        files = {"model": options.out, "plot": options.plot}
+        return cls(
+            mixture,
+            mixture.score_rows(source),
+            cells,
+            table,
+            str(options.data),
+            {what: str(path) for what, path in files.items() if path is not None},
+            reg_covar,
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features."""
+        return self.table.names
+
+    @property
+    def bic(self) -> float:
+        """BIC, smaller is better."""
+        s = self.scores
+        return criteria.bic(s.log_likelihood, self.mixture.n_parameters, s.weight)
+
+    @property
+    def icl(self) -> float:
+        """ICL, smaller is better."""
+        s = self.scores
+        p = self.mixture.n_parameters
+        return criteria.icl(s.log_likelihood, p, s.weight, s.classification)
+
+    def components(self) -> list[dict[str, Any]]:
+        """Weight, count, means and standard deviations of each component."""
+        deviations = np.sqrt(self.mixture.variances())
+        return [
+            {
+                "component": k,
+                "weight": float(weight),
+                "count": float(weight * self.scores.weight),
+                "mean": dict(zip(self.names, map(float, self.mixture.means[k]), strict=True)),
+                "standard_deviation": dict(zip(self.names, map(float, deviations[k]), strict=True)),
+            }
+            for k, weight in enumerate(self.mixture.weights)
+        ]
+
+    def notes(self) -> tuple[str, ...]:
+        """What was left out, and what a careful reader should know of the fit."""
+        return (*self.table.ignored, *self.cells[0].report.warnings())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        report = self.cells[0].report
+        return {
+            "data": self.data,
+            "n_rows": int(self.table.rows.shape[0]),
+            "n_features": self.mixture.n_features,
+            "feature_names": list(self.names),
+            "family": self.mixture.family.name,
+            "family_in_words": self.mixture.family.words,
+            "n_components": self.mixture.n_components,
+            "log_likelihood": self.scores.log_likelihood,
+            "n_parameters": self.mixture.n_parameters,
+            "bic": self.bic,
+            "icl": self.icl,
+            "uncertain_rows": self.scores.uncertain,
+            "status": report.status.value,
+            "n_iter": report.n_iter,
+            "start": report.start,
+            "reg_covar": self.reg_covar,
+            "components": self.components(),
+            "bic_by_components": {str(c.n_components): c.bic for c in self.cells if c.sound},
+            "notes": list(self.notes()),
+            "files": self.files,
+        }
+
+
+def print_summary(summary: Summary, console: Console) -> None:
+    """The summary as text."""
+    mixture, scores = summary.mixture, summary.scores
+    n = summary.table.rows.shape[0]
+    weighted = "" if summary.table.weight is None else f", total weight {scores.weight:,.6g}"
+    plural = "" if mixture.n_components == 1 else "s"
+    say = _plain(console)
+    say(f"{summary.data}: {n:,} rows{weighted}, {mixture.n_features} columns")
+    say(
+        f"Mixture of {mixture.n_components} Gaussian component{plural}, {mixture.family.words} "
+        f"({mixture.family.name}){_chosen(summary)}\n"
+    )
+    say(
+        f"  log-likelihood {scores.log_likelihood:,.3f}    parameters {mixture.n_parameters}\n"
+        f"  BIC {summary.bic:,.3f}    ICL {summary.icl:,.3f}    (smaller is better)\n"
+    )
+    wide = mixture.n_features > WIDE
+    console.print(_by_feature(summary) if wide else _by_component(summary))
+    share = scores.uncertain / scores.weight
+    what = "rows" if summary.table.weight is None else "of the weight"
+    say(
+        f"Uncertain {what}: {scores.uncertain:,.6g} ({share:.1%}), whose most probable component "
+        f"has a probability below {UNCERTAIN}."
+    )
+    for note in summary.notes():
+        say(f"Note: {note}")
+    for what, path in summary.files.items():
+        say(f"Wrote the {what} to {path}")
+
+
+def _plain(console: Console) -> Any:
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    return say
+
+
+def _chosen(summary: Summary) -> str:
+    if len(summary.cells) == 1:
+        return ""
+    sizes = sorted(cell.n_components for cell in summary.cells)
+    text = f", chosen by BIC among {sizes[0]} to {sizes[-1]} components"
+    runner_up = next((cell for cell in summary.cells[1:] if cell.sound), None)
+    if runner_up is not None:
+        gap = runner_up.bic - summary.cells[0].bic
+        text += f" (next: {runner_up.n_components}, BIC {gap:,.1f} higher)"
+    return text
+
+
+def _by_component(summary: Summary) -> RichTable:
+    """A row a component; means with standard deviations behind ±."""
+    table = RichTable("component", box=None, pad_edge=False, header_style="bold")
+    for heading in ("weight", "count", *summary.names):
+        table.add_column(heading, justify="right")
+    for part in summary.components():
+        table.add_row(
+            str(part["component"]),
+            f"{part['weight']:.3f}",
+            f"{part['count']:,.1f}",
+            *(_spread(part, name) for name in summary.names),
+        )
+    return table
+
+
+def _by_feature(summary: Summary) -> RichTable:
+    """A column a component, for many features."""
+    table = RichTable("", box=None, pad_edge=False, header_style="bold")
+    parts = summary.components()
+    for part in parts:
+        table.add_column(f"component {part['component']}", justify="right")
+    table.add_row("weight", *(f"{part['weight']:.3f}" for part in parts))
+    table.add_row("count", *(f"{part['count']:,.1f}" for part in parts))
+    for name in summary.names:
+        table.add_row(name, *(_spread(part, name) for part in parts))
+    return table
+
+
+def _spread(part: dict[str, Any], name: str) -> str:
+    return f"{part['mean'][name]:.4g} ± {part['standard_deviation'][name]:.3g}"
