@@ -1,4 +1,4 @@
-"""FitReport: how a fit went. The mixture itself is in it; numbers about it are computed on demand."""
+"""FitReport: how a fit went. Numbers about its mixture are computed on demand."""
 
 from __future__ import annotations
 

@@ -10,9 +10,10 @@ def main() -> None:
     try:
         from ellimix.cli.app import run
     except ImportError as error:
-        if error.name not in ("cyclopts", "rich"):
+        package = (error.name or "").split(".")[0]
+        if package not in ("cyclopts", "rich"):
             raise
-        message = f"ellimix: the command line needs '{error.name}': pip install 'ellimix[cli]'"
+        message = f"ellimix: the command line needs '{package}': pip install 'ellimix[cli]'"
         print(message, file=sys.stderr)
         sys.exit(2)
     sys.exit(run(sys.argv[1:]))

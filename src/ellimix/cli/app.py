@@ -18,12 +18,14 @@ app = App(
     help="Gaussian mixture models: the groups in a table of numbers.",
     version=__version__,
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,
 )
 
 
 @app.command
 def fit(
     data: Path,
+    /,
     *,
     components: int | None = None,
     covariance: str = "VVV",
@@ -66,7 +68,7 @@ def fit(
 
 
 @app.command
-def predict(model: Path, data: Path, *, out: Path | None = None) -> None:
+def predict(model: Path, data: Path, /, *, out: Path | None = None) -> None:
     """Label the rows of a file: component, responsibilities, log-density.
 
     Rows with missing values keep their place, with empty cells.
@@ -88,6 +90,7 @@ def predict(model: Path, data: Path, *, out: Path | None = None) -> None:
 @app.command
 def sample(
     model: Path,
+    /,
     *,
     n: Annotated[int, Parameter(name=["-n", "--rows"])] = 1,
     seed: int | None = None,
@@ -112,7 +115,7 @@ def sample(
 
 
 @app.command
-def demo(folder: Path = Path("ellimix-demo")) -> None:
+def demo(folder: Path = Path("ellimix-demo"), /) -> None:
     """Fit the eruptions of Old Faithful and write the model, the labels and a picture.
 
     Parameters

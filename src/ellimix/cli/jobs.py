@@ -159,7 +159,7 @@ def _fit(table: Table, options: FitOptions) -> Summary:
 def _floor(table: Table) -> float:
     variances = np.var(table.rows, axis=0)
     positive = variances[variances > 0.0]
-    return FLOOR * float(positive.min()) if positive.size else 1e-300
+    return FLOOR * float(positive.min()) if positive.size else 0.0
 
 
 def _drawn(mixture: Mixture, rows: Array, path: Path) -> Any:

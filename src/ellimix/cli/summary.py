@@ -93,7 +93,10 @@ class Summary:
 
     def notes(self) -> tuple[str, ...]:
         """What was left out, and what a careful reader should know of the fit."""
-        return (*self.table.ignored, *self.cells[0].report.warnings())
+        constant = np.ptp(self.table.rows, axis=0) == 0.0
+        flat = [name for name, is_flat in zip(self.names, constant, strict=True) if is_flat]
+        about = f"The column(s) {', '.join(flat)} are constant and tell no groups apart."
+        return (*self.table.ignored, *([about] if flat else []), *self.cells[0].report.warnings())
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""

@@ -200,8 +200,8 @@ def singular_ratio(d: int) -> float:
 def cholesky(values: Array) -> tuple[Array, NDArrayBool]:
     """Lower Cholesky factors (k, d, d), and which matrices are singular in double precision."""
     d = values.shape[-1]
-    scale = np.sqrt(np.diagonal(values, axis1=1, axis2=2))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # what is not positive is marked bad
+        scale = np.sqrt(np.diagonal(values, axis1=1, axis2=2))
         unit = values / (scale[:, :, None] * scale[:, None, :])
     bad = ~np.isfinite(unit).all(axis=(1, 2))
     unit[bad] = np.eye(d)

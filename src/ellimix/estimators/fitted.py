@@ -269,5 +269,4 @@ def row_weights(sample_weight: Any, n: int) -> Array | None:
 
 def _like(values: Array, rows: Rows) -> Rows:
     """`values` in the rows' floating type."""
-    out: Rows = values.astype(rows.dtype, copy=False)
-    return out
+    return values.astype(np.float32) if rows.dtype == np.float32 else values

@@ -10,7 +10,7 @@ import numpy as np
 from ellimix.covariance.base import Family
 from ellimix.em import Task, run
 from ellimix.engines.base import Engine
-from ellimix.errors import FitFailed
+from ellimix.errors import FitFailed, Status
 from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.report import FitReport
 from ellimix.selection import criteria
@@ -101,7 +101,8 @@ def best_components(
     best = [
         _best([r for (size, _), r in zip(plan, short, strict=True) if size == k]) for k in sizes
     ]
-    promising = [report for report in best if report.usable and not report.status.failed]
+    ended = (Status.INTERRUPTED, Status.STOPPED)
+    promising = [r for r in best if r.usable and not r.status.failed and r.status not in ended]
     long = iter(fits([_continued(report, inference, tol, max_iter) for report in promising]))
     ends = [next(long) if report in promising else report for report in best]
     cells = [_cell(k, report, source) for k, report in zip(sizes, ends, strict=True)]

@@ -130,7 +130,7 @@ def _read_csv(path: Path) -> dict[str, Any]:
     with pyarrow.input_stream(str(path), compression="detect") as stream:
         head = stream.read(1 << 16).decode("utf-8", errors="replace")
     first = head.lstrip("\ufeff").splitlines()[0] if head.strip() else ""
-    delimiter = max(",;\t", key=first.count)
+    delimiter = next((mark for mark in "\t;" if mark in first), ",")
     names = [field.strip().strip("\"'") for field in first.split(delimiter)]
     headless = all(map(_is_number, names))
     convert = csv.ConvertOptions(
@@ -150,7 +150,7 @@ def _read_csv(path: Path) -> dict[str, Any]:
 
 
 def _decimal_commas(head: str) -> bool:
-    second = (head.splitlines() + ["", ""])[1]
+    second = [*head.splitlines(), "", ""][1]
     fields = [field.strip().strip('"') for field in second.split(";")]
     return any("," in field and _is_number(field.replace(",", ".")) for field in fields)
 
