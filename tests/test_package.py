@@ -38,8 +38,7 @@ def test_every_public_name_exists():
         (
             "pyarrow",
             "cli",
-            "import pathlib; from ellimix.sources.tables import read_table; "
-            "read_table(em.datasets.path('iris'))",
+            "from ellimix.sources.tables import read_table as read; read(em.datasets.path('iris'))",
         ),
     ],
 )

@@ -132,7 +132,7 @@ def test_numbers_that_are_not_finite(document, tmp_path, number):
     path = tmp_path / "bad.json"
     text = json.dumps(edited(document, "means", 0, 0, 424242))
     path.write_text(text.replace("424242", number), encoding="utf-8")
-    with pytest.raises(ModelFileError, match="NaN|Infinity|infinite"):
+    with pytest.raises(ModelFileError, match=r"NaN|Infinity|infinite"):
         em.load(path)
 
 

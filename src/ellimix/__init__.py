@@ -5,7 +5,7 @@
 >>> model = em.GaussianMixture(2, covariance_type="EEE", order="weight", random_state=0).fit(X)
 >>> model.means_.round(1)
 array([[ 4.3, 80. ],
-       [ 2. , 54.5]])
+       [ 2. , 54.6]])
 
 Names are imported when they are first used: ``import ellimix`` alone imports nothing else.
 """

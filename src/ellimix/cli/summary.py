@@ -19,7 +19,8 @@ from ellimix.sources.tables import Table
 if TYPE_CHECKING:
     from ellimix.cli.jobs import FitOptions
 
-WIDE = 6  # with more features than this, components are the columns of the table
+CELL = 18  # characters that a mean and its deviation need at most
+MARGIN = 28  # and what stands to the left of them in a row of a component
 
 
 @dataclass(frozen=True)
@@ -141,8 +142,8 @@ def print_summary(summary: Summary, console: Console) -> None:
         f"  log-likelihood {scores.log_likelihood:,.3f}    parameters {mixture.n_parameters}\n"
         f"  BIC {summary.bic:,.3f}    ICL {summary.icl:,.3f}    (smaller is better)\n"
     )
-    wide = mixture.n_features > WIDE
-    console.print(_by_feature(summary) if wide else _by_component(summary))
+    for table in _tables(summary, console.width):
+        console.print(table)
     share = scores.uncertain / scores.weight
     what = "rows" if summary.table.weight is None else "of the weight"
     say(
@@ -174,11 +175,21 @@ def _chosen(summary: Summary) -> str:
     return text
 
 
+def _tables(summary: Summary, width: int) -> list[RichTable]:
+    """Components as rows where that fits the width; else as columns, several tables if need be."""
+    if MARGIN + CELL * summary.mixture.n_features <= width:
+        return [_by_component(summary)]
+    left = max(map(len, summary.names)) + 1
+    parts, columns = summary.components(), max(1, (width - left) // CELL)
+    groups = (parts[i : i + columns] for i in range(0, len(parts), columns))
+    return [_by_feature(group, summary.names) for group in groups]
+
+
 def _by_component(summary: Summary) -> RichTable:
     """A row a component; means with standard deviations behind ±."""
     table = RichTable("component", box=None, pad_edge=False, header_style="bold")
     for heading in ("weight", "count", *summary.names):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for part in summary.components():
         table.add_row(
             str(part["component"]),
@@ -189,15 +200,15 @@ def _by_component(summary: Summary) -> RichTable:
     return table
 
 
-def _by_feature(summary: Summary) -> RichTable:
+def _by_feature(parts: list[dict[str, Any]], names: tuple[str, ...]) -> RichTable:
     """A column a component, for many features."""
     table = RichTable("", box=None, pad_edge=False, header_style="bold")
-    parts = summary.components()
     for part in parts:
-        table.add_column(f"component {part['component']}", justify="right")
+        heading = f"component {part['component']}"
+        table.add_column(heading, justify="right", min_width=CELL - 2, no_wrap=True)
     table.add_row("weight", *(f"{part['weight']:.3f}" for part in parts))
     table.add_row("count", *(f"{part['count']:,.1f}" for part in parts))
-    for name in summary.names:
+    for name in names:
         table.add_row(name, *(_spread(part, name) for part in parts))
     return table
 
