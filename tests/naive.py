@@ -178,3 +178,21 @@ def proportional(n, scatter, iterations=5000):
         if np.abs(volume / before - 1.0).max() < 1e-15:
             break
     return np.stack([volume[j] * common for j in range(k)])
+
+
+def best_common_axes_in_the_plane(n, scatter, equal_volume, angles=500):
+    """The largest Q of EVE (equal volume) or VVE for d = 2, over a grid of the axes' angle."""
+    best = -math.inf
+    for i in range(angles):
+        cos, sin = math.cos(i * math.pi / angles), math.sin(i * math.pi / angles)
+        axes = np.array([[cos, -sin], [sin, cos]])
+        along = [np.diagonal(axes.T @ w @ axes) for w in scatter]
+        roots = [math.sqrt(v[0] * v[1]) for v in along]
+        if equal_volume:
+            volume = math.fsum(roots) / math.fsum(n)
+            variances = [volume * v / root for v, root in zip(along, roots, strict=True)]
+        else:
+            variances = [v / count for v, count in zip(along, n, strict=True)]
+        matrices = [(axes * v) @ axes.T for v in variances]
+        best = max(best, expected_loglik(n, scatter, matrices))
+    return best

@@ -23,11 +23,11 @@ def random_axes(rng, d, count):
     return np.linalg.qr(rng.standard_normal((count, d, d)))[0]
 
 
-def counts_and_scatter(rng, k, d, moment):
+def counts_and_scatter(rng, k, d, moment, log_condition=1.5):
     """Counts (k,) and scatter of that moment, of components unlike one another."""
     n = rng.uniform(5.0, 50.0, k)
     volume = np.exp(rng.uniform(-1.0, 1.0, k))
-    scatter = random_spd(rng, d, k) * (n * volume)[:, None, None]
+    scatter = random_spd(rng, d, k, log_condition) * (n * volume)[:, None, None]
     return n, as_moment(scatter, moment)
 
 
@@ -104,6 +104,16 @@ def moved(name, pieces, vector):
     if orientation and planes:
         axes = axes @ np.stack([_rotation(turn, d) for turn in turns.reshape(orientation, planes)])
     return Pieces(log_volume, log_shape, axes)
+
+
+def jacobian(name, pieces, step=1e-5):
+    """Central differences of the covariances by the coordinates of `moved`, one row each."""
+    rows = []
+    for direction in np.eye(n_coordinates(name, *pieces.log_shape.shape)):
+        ahead = moved(name, pieces, step * direction).matrices()
+        behind = moved(name, pieces, -step * direction).matrices()
+        rows.append((ahead - behind).ravel() / (2.0 * step))
+    return np.stack(rows)
 
 
 def _rotation(turn, d):

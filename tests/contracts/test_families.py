@@ -12,10 +12,17 @@ from ellimix.covariance import ALIASES, FAMILIES, Structure, parse
 from ellimix.covariance.base import from_axes
 from ellimix.errors import DegenerateFit, Status
 from ellimix.records import Moment
-from naive import covariance_matrices, expected_loglik, proportional, scatter_matrices
+from naive import (
+    best_common_axes_in_the_plane,
+    covariance_matrices,
+    expected_loglik,
+    proportional,
+    scatter_matrices,
+)
 from problems import (
     as_moment,
     counts_and_scatter,
+    jacobian,
     moved,
     n_coordinates,
     pieces_of,
@@ -27,12 +34,12 @@ from problems import (
 
 NAMES = tuple(FAMILIES)
 SIZES = tuple(product((1, 2, 4), (1, 2, 3, 5)))  # (k, d)
-ROTATING = ("EII", "VII", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
 AFFINE = ("EEE", "VEE", "EVV", "VVV")
 COLUMNWISE = ("EEI", "VEI", "EVI", "VVI")
 POOLED = ("EII", "EEI", "EEE", "EEV")  # take a component without any spread
 
 every_family = pytest.mark.parametrize("name", NAMES)
+two_sizes = pytest.mark.parametrize(("k", "d"), [(2, 2), (3, 4)])
 every_size = pytest.mark.parametrize(("k", "d"), SIZES)
 
 
@@ -50,10 +57,6 @@ def solved(name, n, scatter, previous=None):
 def same(left, right, tolerance=1e-9):
     scale = np.abs(right).max()
     np.testing.assert_allclose(left / scale, right / scale, rtol=tolerance, atol=tolerance)
-
-
-def as_family_moment(name, matrices):
-    return as_moment(matrices, FAMILIES[name].moment)
 
 
 # the maximum
@@ -109,39 +112,23 @@ def test_a_general_optimiser_finds_the_same_maximum(name, k, d):
 @pytest.mark.parametrize("k", [2, 4])
 @pytest.mark.parametrize("name", ["EVE", "VVE"])
 def test_common_axes_in_the_plane_are_the_best_of_a_grid(name, k, seed):
-    _, n, scatter = problem(name, k, 2, seed)
+    rng, *_ = problem(name, k, 2, seed)
+    n, scatter = counts_and_scatter(rng, k, 2, Moment.FULL, log_condition=4.0)
     q = expected_loglik(n, scatter, solved(name, n, scatter))
-    angle = np.arange(2000) * (np.pi / 2000)
-    cos, sin = np.cos(angle), np.sin(angle)
-    a, b, c = scatter[:, 0, 0, None], scatter[:, 0, 1, None], scatter[:, 1, 1, None]
-    along = np.stack([a * cos**2 + 2 * b * cos * sin + c * sin**2, a * sin**2 - 2 * b * cos * sin])
-    along[1] += c * cos**2
-    if name == "VVE":
-        log_det = np.log(along / n[:, None]).sum(axis=0)
-        best = -0.5 * (n @ log_det + 2.0 * n.sum()).min()
-    else:
-        volume = np.sqrt(along[0] * along[1]).sum(axis=0) / n.sum()
-        best = -0.5 * (2.0 * n.sum() * (np.log(volume) + 1.0)).min()
-    assert best <= q + 1e-12 * n.sum()
-    assert best >= q - 1e-4 * n.sum()
+    best = best_common_axes_in_the_plane(n, scatter, equal_volume=name == "EVE")
+    assert q - 1e-3 * n.sum() <= best <= q + 1e-12 * n.sum()
 
 
 @pytest.mark.parametrize(("k", "d"), [(2, 2), (2, 5), (4, 3)])
-@pytest.mark.parametrize("name", ["VEI", "VEE"])
-def test_proportional_covariances_equal_the_alternating_algorithm(name, k, d):
+@pytest.mark.parametrize("name", ["VEI", "VEE", "VEV"])
+def test_own_volumes_of_one_shape_equal_the_alternating_algorithm(name, k, d):
     _, n, scatter = problem(name, k, d, seed=3)
-    same(solved(name, n, scatter), proportional(n, scatter), 1e-10)
-
-
-@pytest.mark.parametrize(("k", "d"), [(2, 2), (2, 5), (4, 3)])
-def test_vev_equals_the_alternating_algorithm_on_eigenvalues(k, d):
-    _, n, scatter = problem("VEV", k, d, seed=3)
-    values, axes = np.linalg.eigh(scatter)
-    along = np.diagonal(proportional(n, values), axis1=1, axis2=2)
-    same(
-        solved("VEV", n, scatter),
-        np.stack([(u * v) @ u.T for u, v in zip(axes, along, strict=True)]),
-    )
+    if name == "VEV":
+        values, axes = np.linalg.eigh(scatter)
+        expected = axes @ proportional(n, values) @ np.swapaxes(axes, 1, 2)
+    else:
+        expected = proportional(n, scatter)
+    same(solved(name, n, scatter), expected, 1e-10)
 
 
 @every_size
@@ -156,28 +143,36 @@ def test_a_step_from_before_never_loses_ground(name, k, d):
         assert new >= old - 1e-13 * n.sum()
 
 
-@pytest.mark.parametrize("name", ["EVE", "VVE"])
-def test_a_step_from_a_converged_one_stays_there(name):
-    _, n, scatter = problem(name, 3, 4, seed=5)
-    first = FAMILIES[name].m_step(n, scatter, None)
-    again = FAMILIES[name].m_step(n, scatter, first)
-    same(again.values, first.values)
-
-
-@pytest.mark.parametrize("d", [2, 3, 8, 15])
+@pytest.mark.parametrize("d", [2, 3, 8, 13])
 @pytest.mark.parametrize("name", ["EVE", "VVE"])
 def test_common_axes_climb_from_any_axes_to_a_stationary_point(name, d):
+    """Up to 12 features by Newton's method; beyond, sweeps stop at the objective's last digits."""
     rng, n, scatter = problem(name, 3, d, seed=6)
-    for _ in range(3):
-        axes = np.broadcast_to(random_axes(rng, d, 1), (3, d, d))
-        along = np.einsum("kij,kil,klj->kj", axes, scatter, axes) / n[:, None]
-        if name == "EVE":
-            along = np.exp(np.log(along) - np.log(along).mean(axis=1, keepdims=True))
-        before = from_axes(axes, along, n, common=True)
-        after = solved(name, n, scatter, before)
-        q = expected_loglik(n, scatter, after)
-        assert q >= expected_loglik(n, scatter, before.values)
-        same(solved(name, n, scatter, FAMILIES[name].m_step(n, scatter, before)), after, 1e-7)
+    axes = np.broadcast_to(random_axes(rng, d, 1), (3, d, d))
+    before = from_axes(axes, np.ones((3, d)) * np.exp(rng.standard_normal(d)), n, common=True)
+    after = FAMILIES[name].m_step(n, scatter, before)
+    again = FAMILIES[name].m_step(n, scatter, after)
+    q = [expected_loglik(n, scatter, record.values) for record in (before, after, again)]
+    assert q[1] >= q[0]
+    assert abs(q[2] - q[1]) <= (1e-13 if d <= 12 else 1e-8) * n.sum()
+    same(again.values, after.values, 1e-9 if d <= 12 else 1e-3)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("name", ["EVE", "VVE"])
+def test_common_axes_with_several_maxima_never_lose_ground(name, seed):
+    rng, *_ = problem(name, 4, 3, seed)
+    n, scatter = counts_and_scatter(rng, 4, 3, Moment.FULL, log_condition=4.0)
+    anywhere = [np.broadcast_to(axes, (4, 3, 3)) for axes in random_axes(rng, 3, 3)]
+    starts = [from_axes(axes, np.ones((4, 3)), n, common=True) for axes in anywhere]
+    best = FAMILIES[name].m_step(n, scatter, None)
+    for start in (*starts, best):
+        records = [start]
+        for _ in range(2):
+            records.append(FAMILIES[name].m_step(n, scatter, records[-1]))
+        q = [expected_loglik(n, scatter, record.values) for record in records]
+        assert q[0] <= q[1] + 1e-13 * n.sum()
+        assert q[1] <= q[2] + 1e-13 * n.sum()
 
 
 # the record
@@ -241,15 +236,8 @@ def test_factors_and_determinants_belong_to_the_values(name, k, d):
 @pytest.mark.parametrize(("k", "d"), [*product((1, 2, 3), (1, 2, 3, 4))])
 @every_family
 def test_number_of_parameters_is_the_dimension_of_the_family(name, k, d):
-    rng = np.random.default_rng([k, d])
-    generic, size = random_member(rng, name, k, d), n_coordinates(name, k, d)
-    step, columns = 1e-5, []
-    for direction in np.eye(size):
-        ahead, behind = (
-            moved(name, generic, sign * step * direction).matrices() for sign in (1.0, -1.0)
-        )
-        columns.append((ahead - behind).ravel() / (2.0 * step))
-    singular = np.linalg.svd(np.stack(columns), compute_uv=False)
+    generic = random_member(np.random.default_rng([k, d]), name, k, d)
+    singular = np.linalg.svd(jacobian(name, generic), compute_uv=False)
     assert FAMILIES[name].n_parameters(k, d) == np.count_nonzero(singular > 1e-7 * singular[0])
 
 
@@ -264,27 +252,21 @@ def test_scaling_the_data_scales_the_covariances(name, scale):
         same(solved(name, n, scatter * scale**2) / scale**2, solved(name, n, scatter))
 
 
-@pytest.mark.parametrize(("k", "d"), [(2, 2), (3, 4)])
-@pytest.mark.parametrize("name", ROTATING)
-def test_rotation(name, k, d):
+@two_sizes
+@every_family
+def test_rotating_the_data_rotates_all_but_the_diagonal_families(name, k, d):
     rng, n, _ = problem(name, k, d)
+    moment = FAMILIES[name].moment
     scatter, (turn,) = random_spd(rng, d, k) * n[:, None, None], random_axes(rng, d, 1)
-    before = solved(name, n, as_family_moment(name, scatter))
-    after = solved(name, n, as_family_moment(name, turn @ scatter @ turn.T))
-    same(after, turn @ before @ turn.T)
+    before = solved(name, n, as_moment(scatter, moment))
+    after = solved(name, n, as_moment(turn @ scatter @ turn.T, moment))
+    if name in COLUMNWISE:
+        assert np.abs(after - turn @ before @ turn.T).max() > 0.01 * np.abs(before).max()
+    else:
+        same(after, turn @ before @ turn.T)
 
 
-@pytest.mark.parametrize(("k", "d"), [(2, 2), (3, 4)])
-@pytest.mark.parametrize("name", COLUMNWISE)
-def test_diagonal_families_know_the_coordinates(name, k, d):
-    rng, n, _ = problem(name, k, d)
-    scatter, (turn,) = random_spd(rng, d, k) * n[:, None, None], random_axes(rng, d, 1)
-    before = solved(name, n, as_family_moment(name, scatter))
-    after = solved(name, n, as_family_moment(name, turn @ scatter @ turn.T))
-    assert np.abs(after - turn @ before @ turn.T).max() > 0.01 * np.abs(before).max()
-
-
-@pytest.mark.parametrize(("k", "d"), [(2, 2), (3, 4)])
+@two_sizes
 @pytest.mark.parametrize("name", AFFINE)
 def test_affine_maps(name, k, d):
     rng, n, scatter = problem(name, k, d)
@@ -292,7 +274,7 @@ def test_affine_maps(name, k, d):
     same(solved(name, n, a @ scatter @ a.T), a @ solved(name, n, scatter) @ a.T)
 
 
-@pytest.mark.parametrize(("k", "d"), [(2, 2), (3, 4)])
+@two_sizes
 @pytest.mark.parametrize("name", COLUMNWISE + AFFINE)
 def test_units_of_the_columns(name, k, d):
     rng, n, scatter = problem(name, k, d)
@@ -337,7 +319,7 @@ def test_a_larger_family_fits_at_least_as_well(large, small):
 
 
 def _maximum(name, n, scatter):
-    return expected_loglik(n, scatter, solved(name, n, as_family_moment(name, scatter)))
+    return expected_loglik(n, scatter, solved(name, n, as_moment(scatter, FAMILIES[name].moment)))
 
 
 @pytest.mark.parametrize("d", [1, 2, 5])
@@ -363,16 +345,20 @@ def test_one_feature(name, k):
 # degenerate scatter
 
 
-def assert_collapses(name, n, scatter, components):
+def collapse(name, n, scatter):
+    """The exception that the M-step raises."""
     with pytest.raises(DegenerateFit) as caught:
         FAMILIES[name].m_step(n, scatter, None)
-    failure = caught.value
-    assert failure.status is Status.COLLAPSED
-    assert failure.components == components
-    assert failure.counts == tuple(n[list(components)])
-    assert "nan" not in str(failure)
-    for k in components:
-        assert f"component {k} (count {n[k]:.6g})" in failure.sentence
+    assert caught.value.status is Status.COLLAPSED
+    assert "nan" not in str(caught.value)
+    return caught.value
+
+
+def assert_collapses(name, n, scatter, component):
+    failure = collapse(name, n, scatter)
+    assert failure.components == (component,)
+    assert failure.counts == (n[component],)
+    assert f"component {component} (count {n[component]:.6g})" in failure.sentence
 
 
 def assert_sound(name, n, scatter):
@@ -391,15 +377,13 @@ def test_a_component_without_spread(name, d):
     if name in POOLED:
         assert_sound(name, n, scatter)
     else:
-        assert_collapses(name, n, scatter, (1,))
+        assert_collapses(name, n, scatter, 1)
 
 
 @every_family
 def test_no_spread_at_all(name):
     _, n, scatter = problem(name, 2, 3)
-    with pytest.raises(DegenerateFit) as caught:
-        FAMILIES[name].m_step(n, np.zeros_like(scatter), None)
-    assert caught.value.status is Status.COLLAPSED
+    collapse(name, n, np.zeros_like(scatter))
 
 
 @every_family
@@ -412,7 +396,7 @@ def test_a_small_component_flat_along_one_axis(name):
         rows = rng.standard_normal((10, 2)) @ rng.standard_normal((2, 3))
         scatter[1] = rows.T @ rows
     if name[1] == "V":
-        assert_collapses(name, n, scatter, (1,))
+        assert_collapses(name, n, scatter, 1)
     else:
         assert_sound(name, n, scatter)
 
@@ -424,30 +408,33 @@ def test_all_components_flat_along_the_same_axis(name):
         s[2] = 0.0
         if s.ndim == 2:
             s[:, 2] = 0.0
-    with pytest.raises(DegenerateFit) as caught:
-        FAMILIES[name].m_step(n, scatter, None)
-    assert caught.value.status is Status.COLLAPSED
+    collapse(name, n, scatter)
+
+
+def flat_problem(name, n, variances):
+    scatter = np.array(variances)
+    full = FAMILIES[name].moment is Moment.FULL
+    return np.array(n), scatter_matrices(scatter) if full else scatter
+
+
+THIN = [[1.0, 0.0, 0.0], [1.0, 2.0, 3.0], [2.0, 2.0, 1.0]]
 
 
 @pytest.mark.parametrize("name", ["VEI", "VEE", "VEV"])
-@pytest.mark.parametrize("n", [(30.0, 5.0, 5.0), (20.0, 10.0, 8.0)])
-def test_a_large_component_flat_along_two_axes_has_no_maximum(name, n):
-    """With d n_1 > rank n, Q grows without bound as the first volume goes to 0."""
-    n, scatter = np.array(n), np.array([[1.0, 0.0, 0.0], [1.0, 2.0, 3.0], [2.0, 2.0, 1.0]])
-    scatter = scatter_matrices(scatter) if FAMILIES[name].moment is Moment.FULL else scatter
-    with pytest.raises(DegenerateFit) as caught:
-        FAMILIES[name].m_step(n, scatter, None)
-    assert caught.value.status is Status.COLLAPSED
+@pytest.mark.parametrize(
+    ("n", "variances"),
+    [((30.0, 5.0, 5.0), THIN), ((20.0, 10.0, 8.0), THIN), ((5.0, 7.0), [[1.0, 0.0], [0.0, 1.0]])],
+)
+def test_flat_components_for_which_the_volumes_have_no_maximum(name, n, variances):
+    """Where d n_1 > rank(W_1) n, Q grows without bound as the first volume goes to 0."""
+    collapse(name, *flat_problem(name, n, variances))
 
 
 @pytest.mark.parametrize("name", ["VEI", "VEE"])
-def test_flat_components_of_unequal_counts_have_no_maximum(name):
-    """Each is flat where the other is not: Q grows without bound as the volumes part."""
-    n, scatter = np.array([5.0, 7.0]), np.eye(2)
-    scatter = scatter_matrices(scatter) if FAMILIES[name].moment is Moment.FULL else scatter
-    with pytest.raises(DegenerateFit) as caught:
-        FAMILIES[name].m_step(n, scatter, None)
-    assert caught.value.status is Status.COLLAPSED
+def test_flat_components_for_which_the_volumes_have_a_maximum(name):
+    n, scatter = flat_problem(name, (12.0, 14.0, 14.0), THIN)
+    assert_sound(name, n, scatter)
+    same(solved(name, n, scatter), proportional(n, scatter), 1e-9)
 
 
 # names

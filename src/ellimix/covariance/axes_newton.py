@@ -57,33 +57,39 @@ def derivatives(
 
 
 def _curvature(turned: Array, variances: Array, weight: Array, p: Index, q: Index) -> Array:
-    """Second derivatives of sum_k w_k sum_j Q_kj / v_kj, (m, m)."""
-    d = variances.shape[1]
-    m = p.size
-    # T[j, i, l] = sum_k w_k (G_k)_il / v_kj
+    """Second derivatives of sum_k w_k sum_j Q_kj / v_kj, (m, m).
+
+    With T_jil = sum_k w_k (G_k)_il / v_kj and S_a = e_p e_q^T - e_q e_p^T, the sum over j, i, l of
+    T_jji (S_a)_il (S_b)_lj + T_jil (S_a)_ij (S_b)_lj has at most eight terms for each a and b.
+    """
     tensor = np.einsum("kj,kil->jil", weight[:, None] / variances, turned, optimize=True)
-    basis = np.zeros((m, d, d))
-    planes = np.arange(m)
-    basis[planes, p, q] = 1.0
-    basis[planes, q, p] = -1.0
-    own = tensor[np.arange(d), np.arange(d), :]  # T[j, j, i]
-    # Q(S_a, S_b): sum over j, i, l of T[j, j, i] S_il S_lj, and of T[j, i, l] S_ij S_lj
-    left = np.einsum("ji,ail->ajl", own, basis, optimize=True)
-    one = np.einsum("ajl,blj->ab", left, basis, optimize=True)
-    right = np.einsum("jil,alj->aij", tensor, basis, optimize=True)
-    two = np.einsum("aij,bij->ab", right, basis, optimize=True)
-    quadratic = one + two
-    symmetric: Array = quadratic + quadratic.T
+    own = np.einsum("jji->ji", tensor)
+    p, q, r, s = p[:, None], q[:, None], p[None, :], q[None, :]
+    out = np.zeros((p.size, p.size))
+    for same, first, second in (
+        (q == r, own[s, p], -tensor[q, p, s]),
+        (q == s, -own[r, p], tensor[q, p, r]),
+        (p == r, -own[s, q], tensor[p, q, s]),
+        (p == s, own[r, q], -tensor[p, q, r]),
+    ):
+        out += np.where(same, first + second, 0.0)
+    symmetric: Array = out + out.T
     return symmetric
 
 
-def newton_turn(gradient: Array, hessian: Array, d: int) -> Array | None:
-    """The antisymmetric S (d, d) of a Newton step; None where the Hessian is not positive."""
+def newton_turn(gradient: Array, hessian: Array, d: int) -> Array:
+    """The antisymmetric S (d, d) of a Newton step.
+
+    Where the Hessian is not positive its eigenvalues are replaced by their absolute values, so
+    that the step descends along every eigenvector.
+    """
     try:
         chol = np.linalg.cholesky(hessian)
+        step = -np.linalg.solve(chol.T, np.linalg.solve(chol, gradient))
     except np.linalg.LinAlgError:
-        return None
-    step = -np.linalg.solve(chol.T, np.linalg.solve(chol, gradient))
+        values, vectors = np.linalg.eigh(hessian)
+        size = np.maximum(np.abs(values), 1e-6 * np.abs(values).max() + 1e-300)
+        step = -vectors @ ((vectors.T @ gradient) / size)
     turn = np.zeros((d, d))
     turn[np.triu_indices(d, 1)] = step
     return turn - turn.T

@@ -237,6 +237,13 @@ def collapsed(bad: NDArrayBool, n: Array, cause: str) -> DegenerateFit:
     return DegenerateFit(Status.COLLAPSED, which, tuple(float(n[k]) for k in which), cause)
 
 
+def check_spread(trace: Array, n: Array) -> None:
+    """Raise `DegenerateFit` for components whose scatter has trace 0."""
+    flat = ~(trace > 0.0)
+    if flat.any():
+        raise collapsed(flat, n, "its rows have no spread")
+
+
 def why_singular(value: Array, count: float) -> str:
     """The likely reason why a covariance matrix (d, d) is singular, as a clause."""
     d = value.shape[0]

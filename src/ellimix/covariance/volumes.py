@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ellimix.covariance.base import Covariance, collapsed, shared
+from ellimix.covariance.base import Covariance, check_spread, collapsed, shared
 from ellimix.records import Array
 
 # u -> (log |S(u)|, tr A_k of shape (k,), tr A_k A_l of shape (k, k))
@@ -29,6 +29,8 @@ Profile = Callable[[Array], tuple[float, Array, Array]]
 
 MAX_STEPS = 100
 GRADIENT_TOLERANCE = 1e-13  # of d n_k: the counts that the volumes must reproduce
+UNBOUNDED = 1e-6  # of d n_k: a gradient that stays above this belongs to no minimum
+LARGEST_RANGE = 70.0  # of the log-volumes: exp of it is beyond what doubles can tell apart
 
 
 def log_volumes_of_variances(n: Array, scatter: Array, previous: Covariance | None) -> Array:
@@ -40,7 +42,7 @@ def log_volumes_of_variances(n: Array, scatter: Array, previous: Covariance | No
         share = scaled / pooled
         return float(np.log(pooled).sum()), share.sum(axis=1), share @ share.T
 
-    _check_spread(scatter.sum(axis=1), n)
+    check_spread(scatter.sum(axis=1), n)
     flat = ~(scatter.sum(axis=0) > 0.0)
     if flat.any():
         raise collapsed(np.full(n.shape, True), n, "no component has spread along some axis")
@@ -60,14 +62,8 @@ def log_volumes_of_matrices(n: Array, scatter: Array, previous: Covariance | Non
         return log_det, np.trace(share, axis1=1, axis2=2), rows @ rows.T
 
     trace = np.trace(scatter, axis1=1, axis2=2)
-    _check_spread(trace, n)
+    check_spread(trace, n)
     return _minimise(n, d, profile, _start(n, trace, previous))
-
-
-def _check_spread(trace: Array, n: Array) -> None:
-    flat = ~(trace > 0.0)
-    if flat.any():
-        raise collapsed(flat, n, "its rows have no spread")
 
 
 def _start(n: Array, trace: Array, previous: Covariance | None) -> Array:
@@ -112,5 +108,20 @@ def _minimise(n: Array, d: int, profile: Profile, u: Array) -> Array:
         else:
             break  # rounding hides any further descent
         u, value, traces, gram = new, new_value, new_traces, new_gram
+    _check_bounded(n, d, u, profile)
     centred: Array = u - u.mean()
     return centred
+
+
+def _check_bounded(n: Array, d: int, u: Array, profile: Profile) -> None:
+    """Raise `DegenerateFit` where g has no minimum.
+
+    A component whose rows spread along few axes, and that has many rows, gains without bound as
+    its volume goes to 0: tr A_k cannot exceed the rank of W_k, and so never reaches d n_k / n.
+    """
+    missed = np.abs(n - n.sum() * profile(u)[1] / d) > UNBOUNDED * n
+    if np.ptp(u) > LARGEST_RANGE:
+        missed |= u == u.min()
+    if missed.any():
+        shrinking = missed & (u == u[missed].min())
+        raise collapsed(shrinking, n, "its rows have no spread along some axis of the common shape")

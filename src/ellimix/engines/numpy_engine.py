@@ -131,11 +131,12 @@ def _sums(share: Array, rows: Array, center: Array, moment: Moment) -> tuple[Arr
         for j in range(k):
             z = rows - center[j]
             s1[j] = share[j] @ z
+            # the square root keeps the product symmetric to the bit (one syrk), and the square of
+            # a far row of weight 0 from overflowing
+            z *= np.sqrt(share[j])[:, None]
             if moment is Moment.DIAGONAL:
-                s2[j] = share[j] @ (z * z)
+                np.einsum("ij,ij->j", z, z, out=s2[j])
             else:
-                # the square root keeps the product symmetric to the bit (one syrk)
-                z *= np.sqrt(share[j])[:, None]
                 s2[j] = z.T @ z
     return n, s1, s2
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ellimix.engines.base import Engine
+from ellimix.errors import DataError
 from ellimix.records import Array, Block, Factor, Moment, Potentials, SufficientStatistics
 from ellimix.sources.base import Source
 
@@ -56,7 +57,9 @@ def from_responsibilities(
     Two passes, means first: sums about any other center would lose digits. No array of all rows
     and components is made.
     """
-    origin = np.asarray(source.take(np.zeros(1, dtype=np.intp)), dtype=np.float64)
+    counted = counted_rows(source)
+    first_row = np.zeros(1, dtype=np.intp) if counted is None else counted[:1]
+    origin = np.asarray(source.take(first_row), dtype=np.float64)
     center = np.repeat(origin, k, axis=0)
     (first,) = source.reduce(
         lambda block: (engine.accumulate(responsibilities(block), block, center, Moment.DIAGONAL),)
@@ -112,6 +115,12 @@ def counted_rows(source: Source) -> NDArray[np.intp] | None:
     if weight is None or (weight > 0.0).all():
         return None
     return np.flatnonzero(weight > 0.0)
+
+
+def check_enough(usable: int, k: int) -> None:
+    """Raise `DataError` where fewer rows count than components need a start."""
+    if usable < k:
+        raise DataError(f"{k} components need {k} rows to start from, but {usable} count.")
 
 
 def all_weights(source: Source) -> Array | None:

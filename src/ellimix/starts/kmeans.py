@@ -16,6 +16,7 @@ from ellimix.sources.base import Source
 from ellimix.sources.threads import one_thread
 from ellimix.starts.base import (
     all_weights,
+    check_enough,
     counted_rows,
     from_nearest,
     from_responsibilities,
@@ -48,7 +49,7 @@ class KMeans:
         """Every row in its cluster; on a sample, every row with its nearest center."""
         from sklearn.cluster import KMeans as SklearnKMeans
 
-        rows, weight, index = _rows_to_cluster(source, random)
+        rows, weight, index = _rows_to_cluster(source, k, random)
         small = rows.size * k < SMALL
         with warnings.catch_warnings(), one_thread() if small else nullcontext():
             # fewer distinct rows than clusters: the fit's status will say so, with the component
@@ -86,18 +87,19 @@ class KMeansPlusPlus:
         """One row a component (see `from_rows`)."""
         from sklearn.cluster import kmeans_plusplus
 
-        rows, weight, index = _rows_to_cluster(source, random)
+        rows, weight, index = _rows_to_cluster(source, k, random)
         chosen = kmeans_plusplus(rows, k, sample_weight=weight, random_state=random)[1]
         chosen = np.asarray(chosen, dtype=np.intp)
         return from_rows(source, engine, moment, floor, chosen if index is None else index[chosen])
 
 
 def _rows_to_cluster(
-    source: Source, random: np.random.RandomState
+    source: Source, k: int, random: np.random.RandomState
 ) -> tuple[Rows, Array | None, NDArray[np.intp] | None]:
     """Rows, their weights, and which they are (None: all, in order)."""
     index = counted_rows(source)
     usable = source.n_rows if index is None else index.size
+    check_enough(usable, k)
     if usable > SAMPLE_ROWS:
         drawn = np.sort(random.choice(usable, size=SAMPLE_ROWS, replace=False))
         index = drawn if index is None else index[drawn]

@@ -8,10 +8,9 @@ from typing import Any, final
 import numpy as np
 
 from ellimix.engines.base import Engine
-from ellimix.errors import DataError
 from ellimix.records import Array, Block, Moment, SufficientStatistics
 from ellimix.sources.base import Source
-from ellimix.starts.base import all_weights, from_responsibilities, from_rows
+from ellimix.starts.base import all_weights, check_enough, from_responsibilities, from_rows
 
 
 @final
@@ -34,8 +33,7 @@ class RandomRows:
         weight = all_weights(source)
         share = None if weight is None else weight / weight.sum()
         usable = source.n_rows if share is None else int(np.count_nonzero(share))
-        if usable < k:
-            raise DataError(f"{k} components need {k} rows to start from, but {usable} count.")
+        check_enough(usable, k)
         index = random.choice(source.n_rows, size=k, replace=False, p=share)
         return from_rows(source, engine, moment, floor, index)
 
