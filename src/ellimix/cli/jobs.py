@@ -153,7 +153,9 @@ def _fit(table: Table, options: FitOptions) -> Summary:
         random=np.random.RandomState(options.seed),
         feature_names=table.names,
     )
-    return Summary.of(cells, table, source, options, floor)
+    places = {"model": options.out, "plot": options.plot}
+    files = {what: str(path) for what, path in places.items() if path is not None}
+    return Summary.of(cells, table, source, str(options.data), files, floor)
 
 
 def _floor(table: Table) -> float:

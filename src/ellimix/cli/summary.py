@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from rich.console import Console
@@ -15,9 +15,6 @@ from ellimix.selection import criteria
 from ellimix.selection.search import Cell
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.tables import Table
-
-if TYPE_CHECKING:
-    from ellimix.cli.jobs import FitOptions
 
 CELL = 18  # characters that a mean and its deviation need at most
 MARGIN = 28  # and what stands to the left of them in a row of a component
@@ -41,7 +38,8 @@ class Summary:
         cells: Sequence[Cell],
         table: Table,
         source: MemorySource,
-        options: FitOptions,
+        data: str,
+        files: dict[str, str],
         reg_covar: float,
     ) -> Self:
         """The summary of the best cell, its components by descending weight."""
@@ -49,16 +47,8 @@ class Summary:
         if mixture is None:
             raise AssertionError("the best cell has a mixture")
         mixture = mixture.by_weight()
-        files = {"model": options.out, "plot": options.plot}
-        return cls(
-            mixture,
-            mixture.score_rows(source),
-            cells,
-            table,
-            str(options.data),
-            {what: str(path) for what, path in files.items() if path is not None},
-            reg_covar,
-        )
+        scores = mixture.score_rows(source)
+        return cls(mixture, scores, cells, table, data, files, reg_covar)
 
     @property
     def names(self) -> tuple[str, ...]:
