@@ -16,10 +16,10 @@ import time
 import warnings
 
 import numpy as np
-from problems import mixture_rows, start
 from sklearn.mixture import GaussianMixture as Theirs
 
 import ellimix as em
+from problems import mixture_rows, start
 
 SHAPES = [
     (150, 4, 3, "full"),

@@ -13,7 +13,7 @@ from ellimix.engines import ENGINES
 from ellimix.errors import DataError
 from ellimix.records import Moment
 from ellimix.sources.memory import MemorySource
-from ellimix.starts import STARTS, Given, kmeans
+from ellimix.starts import STARTS, Beginning, Given, kmeans
 
 ENGINE = ENGINES["numpy"]
 SINGLE_ROWS = ("k-means++", "random_from_data")
@@ -47,7 +47,7 @@ def begin(start, rows, weight=None, k=K, moment=Moment.FULL, floor=0.0, seed=0, 
     start = STARTS[start] if isinstance(start, str) else start
     random = np.random.RandomState(seed)
     source = MemorySource(rows, weight, tile, threads=1)
-    return start.statistics(source, ENGINE, k, moment, floor, random)
+    return start.statistics(Beginning(source, ENGINE, k, moment, floor, random))
 
 
 def numbers(statistics):
@@ -340,7 +340,9 @@ def test_random_responsibilities_are_normalised_uniform_draws(moment, weighted):
 def test_random_responsibilities_leave_the_state_where_one_draw_would():
     rows, _ = clusters()
     ours, theirs = np.random.RandomState(2), np.random.RandomState(2)
-    STARTS["random"].statistics(MemorySource(rows, tile=7), ENGINE, K, Moment.FULL, 0.0, ours)
+    STARTS["random"].statistics(
+        Beginning(MemorySource(rows, tile=7), ENGINE, K, Moment.FULL, 0.0, ours)
+    )
     theirs.uniform(size=(N, K))
     assert ours.uniform() == theirs.uniform()
 

@@ -21,7 +21,7 @@ from ellimix.engines import ENGINES
 from ellimix.errors import Status
 from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.sources.memory import MemorySource
-from ellimix.starts import Given
+from ellimix.starts import Beginning, Given
 from exact import State, first_state, given_state, iterate, relative_error
 
 LAST = 25
@@ -89,7 +89,7 @@ def fitted(family: str, start: str, iterations: int) -> FitReport:
         begin = start_mixture(family).parameters
     else:
         begin = Given(responsibilities).statistics(
-            source, engine, 2, inference.family.moment, 0.0, np.random.RandomState(0)
+            Beginning(source, engine, 2, inference.family.moment, 0.0, np.random.RandomState(0))
         )
     (report,) = run(source, engine, [Task(inference, begin, 0.0, iterations)])
     return report

@@ -18,7 +18,7 @@ from ellimix.em import Task, run
 from ellimix.engines import ENGINES
 from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.sources.memory import MemorySource
-from ellimix.starts import Given
+from ellimix.starts import Beginning, Given
 
 HERE = Path(__file__).parent
 with (HERE / "me_from_labels.csv").open(encoding="utf-8") as stream:
@@ -48,7 +48,9 @@ def fit(name: str, family: str, tol: float, max_iter: int):
     source, engine = MemorySource(rows), ENGINES["numpy"]
     inference = MaximumLikelihood(FAMILIES[family])
     start = Given(labels).statistics(
-        source, engine, labels.max() + 1, inference.family.moment, 0.0, np.random.RandomState(0)
+        Beginning(
+            source, engine, labels.max() + 1, inference.family.moment, 0.0, np.random.RandomState(0)
+        )
     )
     (report,) = run(source, engine, [Task(inference, start, tol, max_iter)])
     return report

@@ -14,7 +14,7 @@ from ellimix.errors import DegenerateFit
 from ellimix.inference.base import Inference, Parameters
 from ellimix.records import Array, SufficientStatistics
 from ellimix.sources.base import Source
-from ellimix.starts.base import Start
+from ellimix.starts.base import Beginning, Start
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def first_steps(
             out.append(given.over(None))
             continue
         moment = inference.family.moment
-        statistics = start.statistics(source, engine, k, moment, floor, random)
+        statistics = start.statistics(Beginning(source, engine, k, moment, floor, random))
         out.append(statistics if given.empty else _mixed(statistics, given, inference))
     return out
 

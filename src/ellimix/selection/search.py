@@ -15,7 +15,7 @@ from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.report import FitReport
 from ellimix.selection import criteria
 from ellimix.sources.base import Source
-from ellimix.starts import STARTS
+from ellimix.starts import STARTS, Beginning
 
 # every start is run this far, and the best of each number of components to its end
 SHORT_TOL = 1e-3
@@ -90,7 +90,7 @@ def best_components(
         [
             Task(
                 inference,
-                start.statistics(source, engine, k, family.moment, reg_covar, random),
+                start.statistics(Beginning(source, engine, k, family.moment, reg_covar, random)),
                 max(tol, SHORT_TOL),
                 min(max_iter, SHORT_ITER),
                 name=start.name,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from ellimix.starts.base import Start
+from ellimix.starts.base import Beginning, Start
 from ellimix.starts.kmeans import KMeans, KMeansPlusPlus
 from ellimix.starts.labels import Given
 from ellimix.starts.random import RandomResponsibilities, RandomRows
 
-__all__ = ["STARTS", "Given", "Start"]
+__all__ = ["STARTS", "Beginning", "Given", "Start"]
 
 STARTS: Final[dict[str, Start]] = {
     start.name: start

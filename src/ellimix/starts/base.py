@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,31 @@ from ellimix.sources.base import Source
 Responsibilities = Callable[[Block], Array]
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a start gets to work with.
+
+    Parameters
+    ----------
+    source : Source
+    engine : Engine
+    k : int
+        Number of components.
+    moment : Moment
+        The second moment that the covariance family needs.
+    floor : float
+        The variance floor of the fit (``reg_covar``): starts from single rows need it.
+    random : RandomState
+    """
+
+    source: Source
+    engine: Engine
+    k: int
+    moment: Moment
+    floor: float
+    random: np.random.RandomState
+
+
 class Start(Protocol):
     """A way to begin a fit."""
 
@@ -24,50 +50,31 @@ class Start(Protocol):
         """The name in the registry."""
         ...
 
-    def statistics(
-        self,
-        source: Source,
-        engine: Engine,
-        k: int,
-        moment: Moment,
-        floor: float,
-        random: np.random.RandomState,
-    ) -> SufficientStatistics:
-        """Statistics for k components.
-
-        Parameters
-        ----------
-        source : Source
-        engine : Engine
-        k : int
-        moment : Moment
-            The second moment that the covariance family needs.
-        floor : float
-            The variance floor of the fit (``reg_covar``): starts from single rows need it.
-        random : RandomState
-        """
+    def statistics(self, beginning: Beginning) -> SufficientStatistics:
+        """Statistics for k components."""
         ...
 
 
 def from_responsibilities(
-    source: Source, engine: Engine, k: int, moment: Moment, responsibilities: Responsibilities
+    beginning: Beginning, responsibilities: Responsibilities
 ) -> SufficientStatistics:
     """Statistics under responsibilities that are made a block at a time, (n, k) each.
 
     Two passes, means first: sums about any other center would lose digits. No array of all rows
     and components is made.
     """
+    source, engine = beginning.source, beginning.engine
     counted = counted_rows(source)
     first_row = np.zeros(1, dtype=np.intp) if counted is None else counted[:1]
     origin = np.asarray(source.take(first_row), dtype=np.float64)
-    center = np.repeat(origin, k, axis=0)
+    center = np.repeat(origin, beginning.k, axis=0)
     (first,) = source.reduce(
         lambda block: (engine.accumulate(responsibilities(block), block, center, Moment.DIAGONAL),)
     )
     filled = first.n > 0.0
     means = center + first.s1 / np.where(filled, first.n, 1.0)[:, None]
     (second,) = source.reduce(
-        lambda block: (engine.accumulate(responsibilities(block), block, means, moment),)
+        lambda block: (engine.accumulate(responsibilities(block), block, means, beginning.moment),)
     )
     return second
 
@@ -79,34 +86,29 @@ def one_hot(labels: NDArray[np.integer], k: int) -> Array:
     return out
 
 
-def from_nearest(
-    source: Source, engine: Engine, moment: Moment, center: Array
-) -> SufficientStatistics:
+def from_nearest(beginning: Beginning, center: Array) -> SufficientStatistics:
     """Statistics with every row assigned to its nearest center (k, d), in Euclidean distance."""
-    k = center.shape[0]
+    k, moment = beginning.k, beginning.moment
     nearest = Potentials(np.zeros(k), center, np.ones_like(center), Factor.DIAGONAL, moment)
-    return from_responsibilities(
-        source,
-        engine,
-        k,
-        moment,
-        lambda block: one_hot(engine.log_joint(nearest, block).argmax(axis=1), k),
-    )
+
+    def closest(block: Block) -> Array:
+        return one_hot(beginning.engine.log_joint(nearest, block).argmax(axis=1), k)
+
+    return from_responsibilities(beginning, closest)
 
 
-def from_rows(
-    source: Source, engine: Engine, moment: Moment, floor: float, index: NDArray[np.intp]
-) -> SufficientStatistics:
+def from_rows(beginning: Beginning, index: NDArray[np.intp]) -> SufficientStatistics:
     """Statistics of components that hold one row each, as scikit-learn begins them.
 
     Their covariance is the floor alone, so the first E-step assigns every row to the nearest of
     the chosen ones. Without a floor, where that covariance would be singular, this assignment
     is the start: it is the limit of the other as the floor goes to 0.
     """
-    center = np.asarray(source.take(index), dtype=np.float64)
-    if floor == 0.0:
-        return from_nearest(source, engine, moment, center)
-    return engine.accumulate(np.eye(center.shape[0]), Block(center, None), center, moment)
+    center = np.asarray(beginning.source.take(index), dtype=np.float64)
+    if beginning.floor == 0.0:
+        return from_nearest(beginning, center)
+    block = Block(center, None)
+    return beginning.engine.accumulate(np.eye(beginning.k), block, center, beginning.moment)
 
 
 def counted_rows(source: Source) -> NDArray[np.intp] | None:

@@ -10,11 +10,10 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from ellimix.engines.base import Engine
-from ellimix.records import Array, Block, Moment, Rows, SufficientStatistics
-from ellimix.sources.base import Source
+from ellimix.records import Array, Block, Rows, SufficientStatistics
 from ellimix.sources.threads import one_thread
 from ellimix.starts.base import (
+    Beginning,
     all_weights,
     check_enough,
     counted_rows,
@@ -37,35 +36,28 @@ class KMeans:
 
     name: str = "kmeans"
 
-    def statistics(
-        self,
-        source: Source,
-        engine: Engine,
-        k: int,
-        moment: Moment,
-        floor: float,
-        random: np.random.RandomState,
-    ) -> SufficientStatistics:
+    def statistics(self, beginning: Beginning) -> SufficientStatistics:
         """Every row in its cluster; on a sample, every row with its nearest center."""
         from sklearn.cluster import KMeans as SklearnKMeans
 
-        rows, weight, index = _rows_to_cluster(source, k, random)
+        k = beginning.k
+        rows, weight, index = _rows_to_cluster(beginning)
         small = rows.size * k < SMALL
         with warnings.catch_warnings(), one_thread() if small else nullcontext():
             # fewer distinct rows than clusters: the fit's status will say so, with the component
             warnings.filterwarnings("ignore", message="Number of distinct clusters")
-            model = SklearnKMeans(n_clusters=k, n_init=1, random_state=random).fit(
+            model = SklearnKMeans(n_clusters=k, n_init=1, random_state=beginning.random).fit(
                 rows, sample_weight=weight
             )
         if index is not None:
             center = np.asarray(model.cluster_centers_, dtype=np.float64)
-            return from_nearest(source, engine, moment, center)
+            return from_nearest(beginning, center)
         labels: NDArray[np.integer[Any]] = model.labels_
 
         def hard(block: Block) -> Array:
             return one_hot(labels[block.start : block.stop], k)
 
-        return from_responsibilities(source, engine, k, moment, hard)
+        return from_responsibilities(beginning, hard)
 
 
 @final
@@ -75,33 +67,27 @@ class KMeansPlusPlus:
 
     name: str = "k-means++"
 
-    def statistics(
-        self,
-        source: Source,
-        engine: Engine,
-        k: int,
-        moment: Moment,
-        floor: float,
-        random: np.random.RandomState,
-    ) -> SufficientStatistics:
+    def statistics(self, beginning: Beginning) -> SufficientStatistics:
         """One row a component (see `from_rows`)."""
         from sklearn.cluster import kmeans_plusplus
 
-        rows, weight, index = _rows_to_cluster(source, k, random)
-        chosen = kmeans_plusplus(rows, k, sample_weight=weight, random_state=random)[1]
-        chosen = np.asarray(chosen, dtype=np.intp)
-        return from_rows(source, engine, moment, floor, chosen if index is None else index[chosen])
+        rows, weight, index = _rows_to_cluster(beginning)
+        _, chosen = kmeans_plusplus(
+            rows, beginning.k, sample_weight=weight, random_state=beginning.random
+        )
+        return from_rows(beginning, chosen if index is None else index[chosen])
 
 
 def _rows_to_cluster(
-    source: Source, k: int, random: np.random.RandomState
+    beginning: Beginning,
 ) -> tuple[Rows, Array | None, NDArray[np.intp] | None]:
     """Rows, their weights, and which they are (None: all, in order)."""
+    source = beginning.source
     index = counted_rows(source)
     usable = source.n_rows if index is None else index.size
-    check_enough(usable, k)
+    check_enough(usable, beginning.k)
     if usable > SAMPLE_ROWS:
-        drawn = np.sort(random.choice(usable, size=SAMPLE_ROWS, replace=False))
+        drawn = np.sort(beginning.random.choice(usable, size=SAMPLE_ROWS, replace=False))
         index = drawn if index is None else index[drawn]
     everything = np.arange(source.n_rows) if index is None else index
     weight = all_weights(source)

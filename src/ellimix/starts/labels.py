@@ -8,11 +8,9 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from ellimix.engines.base import Engine
 from ellimix.errors import DataError
-from ellimix.records import Block, Moment, SufficientStatistics
-from ellimix.sources.base import Source
-from ellimix.starts.base import from_responsibilities, one_hot
+from ellimix.records import Array, Block, SufficientStatistics
+from ellimix.starts.base import Beginning, from_responsibilities, one_hot
 
 
 @final
@@ -29,26 +27,16 @@ class Given:
     values: NDArray[Any]
     name: str = "given"
 
-    def statistics(
-        self,
-        source: Source,
-        engine: Engine,
-        k: int,
-        moment: Moment,
-        floor: float,
-        random: np.random.RandomState,
-    ) -> SufficientStatistics:
+    def statistics(self, beginning: Beginning) -> SufficientStatistics:
         """Statistics under the given responsibilities."""
-        values = self._checked(source.n_rows, k)
-        if values.ndim == 2:
-            return from_responsibilities(
-                source, engine, k, moment, lambda block: values[block.start : block.stop]
-            )
+        k = beginning.k
+        values = self._checked(beginning.source.n_rows, k)
 
-        def hard(block: Block) -> NDArray[np.float64]:
-            return one_hot(values[block.start : block.stop], k)
+        def given(block: Block) -> Array:
+            part = values[block.start : block.stop]
+            return part if part.ndim == 2 else one_hot(part, k)
 
-        return from_responsibilities(source, engine, k, moment, hard)
+        return from_responsibilities(beginning, given)
 
     def _checked(self, n: int, k: int) -> NDArray[Any]:
         values = np.asarray(self.values)
