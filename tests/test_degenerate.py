@@ -17,7 +17,7 @@ from ellimix.engines import ENGINES
 from ellimix.errors import DataError, FitFailed, FitWarning, Status
 from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.sources.memory import MemorySource
-from ellimix.starts import STARTS, Given
+from ellimix.starts import STARTS, Beginning, Given
 
 ENGINE = ENGINES["numpy"]
 FLOORS = (0.0, 1e-6)
@@ -50,7 +50,7 @@ def cases() -> dict[str, Case]:
     """Families whose components share what is missing in one of them need no floor."""
     two, halves = two_groups(), np.repeat([0, 1], [18, 14])
     point = np.tile([9.0, -3.0], (6, 1))
-    wide = np.random.default_rng(5).normal(size=(6, 10))
+    wide = np.random.default_rng(5).normal(size=(6, 10)) + np.repeat([[0.0], [6.0]], 3, axis=0)
     shared = frozenset({"EII", "EEI", "EEE", "EEV"})
     return {
         "one row repeated in a component": Case(
@@ -78,7 +78,7 @@ def task(
     labels, k = (case.labels, case.k) if labels is None else (labels, k)
     moment = FAMILIES[family].moment
     start = Given(labels).statistics(
-        MemorySource(case.rows), ENGINE, k, moment, floor, np.random.RandomState(0)
+        Beginning(MemorySource(case.rows), ENGINE, k, moment, floor, np.random.RandomState(0))
     )
     return Task(MaximumLikelihood(FAMILIES[family], floor), start, 0.0, 20, name=family)
 
@@ -193,7 +193,7 @@ def ends_on_repeated_rows() -> Case:
     """A component that begins with some spread, and loses the rows that give it."""
     case = CASES["one row repeated in a component"]
     labels = case.labels.copy()
-    labels[[2, 9, 20]] = 1
+    labels[np.argsort(np.linalg.norm(case.rows[:24] - case.rows[-1], axis=1))[:2]] = 1
     return Case(case.rows, labels, 2, case.without_floor)
 
 
@@ -234,14 +234,18 @@ def test_other_fits_in_flight_do_not_notice(name: str, floor: float) -> None:
 
 
 def fitted(
-    family: str, case: Case, floor: float, init: str | np.ndarray
+    family: str, case: Case, floor: float, init: str | np.ndarray, ignore: str = "nothing"
 ) -> tuple[GaussianMixture | None, list[type[Warning]], str]:
-    """The model or None, the categories of what it warned of, and the error's sentence."""
+    """The model or None, the categories of what it warned of, and the error's sentence.
+
+    Warnings of modules whose name matches `ignore` are left out.
+    """
     model = GaussianMixture(
         case.k, covariance_type=family, reg_covar=floor, init_params=init, random_state=0
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.filterwarnings("ignore", category=RuntimeWarning, module=ignore)
         try:
             model.fit(case.rows)
         except FitFailed as error:
@@ -300,18 +304,29 @@ def test_without_a_floor_a_fit_or_a_sentence(name: str, family: str) -> None:
             assert init is not case.labels or family in case.without_floor
 
 
-@pytest.mark.parametrize("family", ["VEI", "VEE", "VEV", "EVE", "VVE", "VVV"])
+@pytest.mark.parametrize("family", ["VEI", "VEE", "VEV", "VVV"])
 @pytest.mark.parametrize("seed", range(12))
 def test_a_floor_is_enough_for_fewer_rows_than_columns(family: str, seed: int) -> None:
     """Every covariance has its floor along every axis, so every M-step has a maximum."""
     random = np.random.default_rng(seed)
     rows = random.normal(size=(6, 8)) * 10.0 ** random.uniform(-1.0, 2.0, size=8)
     for init in ("kmeans", "k-means++"):
-        case = Case(rows, np.zeros(6), 2, ALL)
-        model, _, error = fitted(family, case, 1e-6, init)
-        assert model is not None, error
-        assert not model.report_.status.failed, model.report_.message
-        well_behaved(model, rows)
+        ends_soundly(family, rows, init)
+
+
+@pytest.mark.parametrize("init", ["random", "k-means++"])
+@pytest.mark.parametrize("family", ["EVE", "VVE", "EEV"])
+def test_axes_of_components_that_lie_in_flats(family: str, init: str) -> None:
+    """Most axes are free to turn; LAPACK may give up on the second derivatives along them."""
+    ends_soundly(family, np.random.default_rng(5).normal(size=(6, 10)), init)
+
+
+def ends_soundly(family: str, rows: np.ndarray, init: str) -> None:
+    labels = np.zeros(rows.shape[0], dtype=int)
+    model, _, error = fitted(family, Case(rows, labels, 2, ALL), 1e-6, init)
+    assert model is not None, error
+    assert not model.report_.status.failed, model.report_.message
+    well_behaved(model, rows)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -336,24 +351,18 @@ def test_missing_and_infinite_numbers_are_refused(bad: float) -> None:
 @pytest.mark.parametrize("init", ["labels", *STARTS])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_row_at_1e200(family: str, init: str) -> None:
-    """A component of its own for that row, or a sentence; warnings of our own are errors."""
-    rows = np.concatenate([two_groups(), [[1e200, 0.0]]])
+    """A component of its own for that row, or a sentence; no warning but scikit-learn's own."""
     labels = np.repeat([0, 1], [18, 15])
-    model = GaussianMixture(
-        2,
-        covariance_type=family,
-        init_params=labels if init == "labels" else init,
-        random_state=0,
-    )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"sklearn|numpy")
-        try:
-            model.fit(rows)
-        except FitFailed as error:
-            assert REMEDY[Status.OVERFLOW] in str(error)
-            return
-    assert init != "labels"
-    well_behaved(model, rows)
+    case = Case(np.concatenate([two_groups(), [[1e200, 0.0]]]), labels, 2, ALL)
+    start = labels if init == "labels" else init
+    model, categories, error = fitted(family, case, 1e-6, start, ignore=r"sklearn|numpy")
+    if model is None:
+        assert categories == []
+        assert REMEDY[Status.OVERFLOW] in error
+    else:
+        assert init != "labels"
+        warned_as_it_ended(model, categories)
+        well_behaved(model, case.rows)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -367,3 +376,17 @@ def test_far_rows_have_a_density_and_a_component(family: str) -> None:
     assert np.isfinite(share).all()
     np.testing.assert_allclose(share.sum(axis=1), 1.0)
     assert model.score(far) == -np.inf
+
+
+@pytest.mark.parametrize("scale", [1e-100, 1e100])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_units_whose_squares_are_near_the_end_of_the_range(family: str, scale: float) -> None:
+    rows, labels = two_groups(), np.repeat([0, 1], [18, 14])
+    model = GaussianMixture(2, covariance_type=family, reg_covar=0.0, init_params=labels)
+    before = model.fit(rows).mixture_
+    scaled = model.fit(rows * scale)
+    well_behaved(scaled, rows * scale)
+    np.testing.assert_allclose(scaled.means_ / scale, before.means, rtol=1e-9)
+    np.testing.assert_allclose(
+        scaled.mixture_.covariances() / scale / scale, before.covariances(), rtol=1e-9
+    )

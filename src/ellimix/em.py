@@ -157,7 +157,8 @@ def _filled(start: SufficientStatistics) -> tuple[SufficientStatistics, tuple[st
         return start, ()
     named = ", ".join(str(k) for k in np.flatnonzero(empty))
     note = f"The start left component(s) {named} without rows: they began broad, with small weight."
-    return start.with_broad(empty, FILL_SHARE), (note,)
+    with np.errstate(over="ignore", invalid="ignore"):  # the M-step says which sums overflowed
+        return start.with_broad(empty, FILL_SHARE), (note,)
 
 
 def _iterate(source: Source, engine: Engine, fits: Sequence[Progress]) -> list[Progress]:

@@ -77,8 +77,8 @@ def _curvature(turned: Array, variances: Array, weight: Array, p: Index, q: Inde
     return symmetric
 
 
-def newton_turn(gradient: Array, hessian: Array, d: int) -> Array:
-    """The antisymmetric S (d, d) of a Newton step.
+def newton_turn(gradient: Array, hessian: Array, d: int) -> Array | None:
+    """The antisymmetric S (d, d) of a Newton step; None where LAPACK gives up on the Hessian.
 
     Where the Hessian is not positive its eigenvalues are replaced by their absolute values, so
     that the step descends along every eigenvector.
@@ -87,7 +87,10 @@ def newton_turn(gradient: Array, hessian: Array, d: int) -> Array:
         chol = np.linalg.cholesky(hessian)
         step = -np.linalg.solve(chol.T, np.linalg.solve(chol, gradient))
     except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(hessian)
+        try:
+            values, vectors = np.linalg.eigh(hessian)
+        except np.linalg.LinAlgError:
+            return None
         size = np.maximum(np.abs(values), 1e-6 * np.abs(values).max() + 1e-300)
         step = -vectors @ ((vectors.T @ gradient) / size)
     turn = np.zeros((d, d))

@@ -170,6 +170,8 @@ def _newton(state: _State) -> _State | None:
     """A step of Newton's method in all planes at once, shortened until it descends."""
     gradient, hessian = state.derivatives
     turn = newton_turn(gradient, hessian, state.axes.shape[0])
+    if turn is None or not np.isfinite(turn).all():
+        return None
     largest = float(np.abs(turn).max())
     size = min(1.0, NEWTON_REACH / largest) if largest > 0.0 else 1.0
     for shrink in (1.0, 0.25, 0.0625):

@@ -29,7 +29,7 @@ Profile = Callable[[Array], tuple[float, Array, Array]]
 
 MAX_STEPS = 100
 GRADIENT_TOLERANCE = 1e-13  # of d n_k: the counts that the volumes must reproduce
-UNBOUNDED = 1e-6  # of d n_k: a gradient that stays above this belongs to no minimum
+UNBOUNDED = 1e-3  # of d n_k: a gradient that stays above this belongs to no minimum
 LARGEST_RANGE = 70.0  # of the log-volumes: exp of it is beyond what doubles can tell apart
 
 
@@ -105,8 +105,12 @@ def _minimise(n: Array, d: int, profile: Profile, u: Array) -> Array:
             if new_value <= value + 1e-4 * size * slope:
                 break
             size /= 2.0
-        else:
-            break  # rounding hides any further descent
+        else:  # rounding hides any further descent of the value: the gradient may still tell
+            new = u + step
+            new_log_det, new_traces, new_gram = profile(new)
+            new_value = objective(new, new_log_det)
+            if not np.abs(d * n - total * new_traces).max() < np.abs(gradient).max() / 2.0:
+                break
         u, value, traces, gram = new, new_value, new_traces, new_gram
     _check_bounded(n, d, u, profile)
     centred: Array = u - u.mean()

@@ -86,10 +86,10 @@ def _without_rounding(scatter: Array, n: Array, means: Array) -> Array:
     in the last place of the mean are no spread either.
     """
     if scatter.ndim == 2:
-        variances = scatter / n[:, None]
-        return np.where(variances <= (4.0 * EPS * means) ** 2, 0.0, scatter)
+        deviations = np.sqrt(scatter / n[:, None])
+        return np.where(deviations <= 4.0 * EPS * np.abs(means), 0.0, scatter)
     variances = np.diagonal(scatter, axis1=1, axis2=2) / n[:, None]
-    noise = variances <= (4.0 * EPS * means) ** 2
+    noise = np.sqrt(np.maximum(variances, 0.0)) <= 4.0 * EPS * np.abs(means)
     if not noise.any():
         return scatter
     return np.where(noise[:, :, None] | noise[:, None, :], 0.0, scatter)

@@ -43,7 +43,11 @@ class KMeans:
         k = beginning.k
         rows, weight, index = _rows_to_cluster(beginning)
         small = rows.size * k < SMALL
-        with warnings.catch_warnings(), one_thread() if small else nullcontext():
+        with (
+            warnings.catch_warnings(),
+            np.errstate(over="ignore", invalid="ignore"),  # rows out of range: the status says so
+            one_thread() if small else nullcontext(),
+        ):
             # fewer distinct rows than clusters: the fit's status will say so, with the component
             warnings.filterwarnings("ignore", message="Number of distinct clusters")
             model = SklearnKMeans(n_clusters=k, n_init=1, random_state=beginning.random).fit(
