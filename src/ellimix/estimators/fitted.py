@@ -126,7 +126,13 @@ class FittedMixture(
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Self:
-        """A fitted estimator from a file that `save` wrote. Raises `ModelFileError`."""
+        """A fitted estimator from a file that `save` wrote.
+
+        Raises
+        ------
+        ModelFileError
+            The file is not a sound saved mixture; the message says why.
+        """
         return cls.from_mixture(load(path))
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -148,12 +154,49 @@ class FittedMixture(
         return self.n_parameters_
 
     def predict(self, X: Any) -> NDArray[np.int64]:
-        """The most probable component of each row, (n,)."""
+        """The most probable component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+
+        Returns
+        -------
+        labels : ndarray of int of shape (n,)
+
+        Examples
+        --------
+        >>> from ellimix import GaussianMixture
+        >>> model = GaussianMixture.from_parameters(
+        ...     [0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], covariance_type="V"
+        ... )
+        >>> model.predict([[-1.0], [5.0]])
+        array([0, 1])
+        """
         rows = self._rows(X)
         return self.mixture_.predict(rows)
 
     def predict_proba(self, X: Any) -> Rows:
-        """Responsibilities: posterior probabilities of the components, (n, k)."""
+        """Responsibilities: posterior probabilities of the components.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+
+        Returns
+        -------
+        responsibilities : ndarray of shape (n, k)
+            Rows sum to 1.
+
+        Examples
+        --------
+        >>> from ellimix import GaussianMixture
+        >>> model = GaussianMixture.from_parameters(
+        ...     [0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], covariance_type="V"
+        ... )
+        >>> model.predict_proba([[2.0]])
+        array([[0.5, 0.5]])
+        """
         rows = self._rows(X)
         return _like(self.mixture_.responsibilities(rows), rows)
 
@@ -162,25 +205,89 @@ class FittedMixture(
         return self.predict_proba(X)
 
     def score_samples(self, X: Any) -> Rows:
-        """Log-density of each row, natural logarithm, (n,)."""
+        """Log-density of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+
+        Returns
+        -------
+        log_density : ndarray of shape (n,)
+            Natural logarithm.
+
+        Examples
+        --------
+        >>> from ellimix import GaussianMixture
+        >>> model = GaussianMixture.from_parameters([1.0], [[0.0]], [1.0], covariance_type="V")
+        >>> model.score_samples([[0.0], [1.0]]).round(4)
+        array([-0.9189, -1.4189])
+        """
         rows = self._rows(X)
         return _like(self.mixture_.log_density(rows), rows)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Mean log-density of the rows, in nats; weighted by `sample_weight`."""
+        """Mean log-density of the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        y : ignored
+        sample_weight : array-like of shape (n,), optional
+            Non-negative row weights.
+
+        Returns
+        -------
+        score : float
+            In nats per unit of weight.
+
+        Examples
+        --------
+        >>> from ellimix import GaussianMixture
+        >>> model = GaussianMixture.from_parameters([1.0], [[0.0]], [1.0], covariance_type="V")
+        >>> round(model.score([[0.0], [1.0]], sample_weight=[3.0, 1.0]), 4)
+        -1.0439
+        """
         scores = self._scores(X, sample_weight)
         return scores.log_likelihood / scores.weight
 
     def bic(self, X: Any, sample_weight: Any = None) -> float:
         """Bayesian information criterion, -2 log L + p log n; smaller is better.
 
-        n is the number of rows, or the sum of `sample_weight`.
+        Schwarz (1978). n is the number of rows, or the sum of `sample_weight`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        sample_weight : array-like of shape (n,), optional
+
+        Examples
+        --------
+        >>> from ellimix import GaussianMixture, datasets
+        >>> X, _ = datasets.faithful()
+        >>> fits = [GaussianMixture(k, random_state=0).fit(X) for k in (1, 2)]
+        >>> [round(fit.bic(X)) for fit in fits]
+        [2608, 2322]
         """
         scores = self._scores(X, sample_weight)
         return criteria.bic(scores.log_likelihood, self.n_parameters_, scores.weight)
 
     def aic(self, X: Any, sample_weight: Any = None) -> float:
-        """Akaike information criterion, -2 log L + 2 p; smaller is better."""
+        """Akaike information criterion, -2 log L + 2 p (Akaike 1974); smaller is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        sample_weight : array-like of shape (n,), optional
+
+        Examples
+        --------
+        >>> from ellimix import GaussianMixture, datasets
+        >>> X, _ = datasets.faithful()
+        >>> model = GaussianMixture(random_state=0).fit(X)
+        >>> round(model.bic(X) - model.aic(X), 3)  # 5 parameters times (log 272 - 2)
+        18.029
+        """
         scores = self._scores(X, sample_weight)
         return criteria.aic(scores.log_likelihood, self.n_parameters_)
 
@@ -188,6 +295,19 @@ class FittedMixture(
         """Integrated completed likelihood: BIC - 2 sum log max_k r_k; smaller is better.
 
         Biernacki, Celeux & Govaert (2000), with each row assigned to its most probable component.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        sample_weight : array-like of shape (n,), optional
+
+        Examples
+        --------
+        >>> from ellimix import GaussianMixture, datasets
+        >>> X, _ = datasets.faithful()
+        >>> model = GaussianMixture(2, random_state=0).fit(X)
+        >>> round(model.icl(X) - model.bic(X), 1)  # hardly any row is uncertain
+        0.5
         """
         scores = self._scores(X, sample_weight)
         return criteria.icl(
@@ -216,6 +336,14 @@ class FittedMixture(
         ------
         ValueError
             `n_samples` is below 1.
+
+        Examples
+        --------
+        >>> from ellimix import GaussianMixture
+        >>> model = GaussianMixture.from_parameters([1.0], [[5.0]], [1.0], covariance_type="V")
+        >>> X, labels = model.sample(1000, rng=0)
+        >>> X.shape, round(X.mean())
+        ((1000, 1), 5)
         """
         check_is_fitted(self)
         if n_samples < 1:

@@ -50,6 +50,14 @@ def clusters(
         matplotlib is not installed.
     ValueError
         `X` or `features` do not fit the model.
+
+    Examples
+    --------
+    >>> import ellimix as em
+    >>> X, _ = em.datasets.faithful()
+    >>> ax = em.plots.clusters(em.GaussianMixture(2, random_state=0).fit(X), X)
+    >>> ax.get_title()
+    '2 components, VVV; 272 rows'
     """
     mixture: Mixture = getattr(model, "mixture_", model)
     rows = np.asarray(X, dtype=np.float64)
