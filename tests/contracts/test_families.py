@@ -10,8 +10,8 @@ from scipy.optimize import minimize
 
 from ellimix.covariance import ALIASES, FAMILIES, Structure, parse
 from ellimix.covariance.base import from_axes
-from ellimix.errors import DegenerateFit, Status
 from ellimix.records import Moment
+from family_problems import problem, same, solved
 from naive import (
     best_common_axes_in_the_plane,
     covariance_matrices,
@@ -36,27 +36,10 @@ NAMES = tuple(FAMILIES)
 SIZES = tuple(product((1, 2, 4), (1, 2, 3, 5)))  # (k, d)
 AFFINE = ("EEE", "VEE", "EVV", "VVV")
 COLUMNWISE = ("EEI", "VEI", "EVI", "VVI")
-POOLED = ("EII", "EEI", "EEE", "EEV")  # take a component without any spread
 
 every_family = pytest.mark.parametrize("name", NAMES)
 two_sizes = pytest.mark.parametrize(("k", "d"), [(2, 2), (3, 4)])
 every_size = pytest.mark.parametrize(("k", "d"), SIZES)
-
-
-def problem(name, k, d, seed=0):
-    rng = np.random.default_rng([seed, k, d])
-    return rng, *counts_and_scatter(rng, k, d, FAMILIES[name].moment)
-
-
-def solved(name, n, scatter, previous=None):
-    """The M-step's covariances, (k, d, d)."""
-    d = scatter.shape[1]
-    return covariance_matrices(FAMILIES[name].m_step(n, scatter, previous), n.size, d)
-
-
-def same(left, right, tolerance=1e-9):
-    scale = np.abs(right).max()
-    np.testing.assert_allclose(left / scale, right / scale, rtol=tolerance, atol=tolerance)
 
 
 # the maximum
@@ -340,101 +323,6 @@ def test_one_feature(name, k):
     expected = np.full(k, w.sum() / n.sum()) if name[0] == "E" else w / n
     np.testing.assert_allclose(solved(name, n, scatter).reshape(k), expected, rtol=1e-12)
     assert FAMILIES[name].n_parameters(k, 1) == (1 if name[0] == "E" else k)
-
-
-# degenerate scatter
-
-
-def collapse(name, n, scatter):
-    """The exception that the M-step raises."""
-    with pytest.raises(DegenerateFit) as caught:
-        FAMILIES[name].m_step(n, scatter, None)
-    assert caught.value.status is Status.COLLAPSED
-    assert "nan" not in str(caught.value)
-    return caught.value
-
-
-def assert_collapses(name, n, scatter, component):
-    failure = collapse(name, n, scatter)
-    assert failure.components == (component,)
-    assert failure.counts == (n[component],)
-    assert f"component {component} (count {n[component]:.6g})" in failure.sentence
-
-
-def assert_sound(name, n, scatter):
-    record = FAMILIES[name].m_step(n, scatter, None)
-    for array in (record.values, record.factor, record.log_det):
-        assert np.isfinite(array).all()
-    matrices = covariance_matrices(record, n.size, scatter.shape[1])
-    assert (np.linalg.eigvalsh(matrices) > 0.0).all()
-
-
-@pytest.mark.parametrize("d", [1, 2, 4])
-@every_family
-def test_a_component_without_spread(name, d):
-    _, n, scatter = problem(name, 3, d)
-    scatter[1] = 0.0
-    if name in POOLED:
-        assert_sound(name, n, scatter)
-    else:
-        assert_collapses(name, n, scatter, 1)
-
-
-@every_family
-def test_no_spread_at_all(name):
-    _, n, scatter = problem(name, 2, 3)
-    collapse(name, n, np.zeros_like(scatter))
-
-
-@every_family
-def test_a_small_component_flat_along_one_axis(name):
-    rng, n, scatter = problem(name, 3, 3)
-    n[1] = 10.0
-    if scatter.ndim == 2:
-        scatter[1, 2] = 0.0
-    else:
-        rows = rng.standard_normal((10, 2)) @ rng.standard_normal((2, 3))
-        scatter[1] = rows.T @ rows
-    if name[1] == "V":
-        assert_collapses(name, n, scatter, 1)
-    else:
-        assert_sound(name, n, scatter)
-
-
-@pytest.mark.parametrize("name", [name for name in NAMES if name[1] != "I"])
-def test_all_components_flat_along_the_same_axis(name):
-    _, n, scatter = problem(name, 3, 3)
-    for s in scatter:
-        s[2] = 0.0
-        if s.ndim == 2:
-            s[:, 2] = 0.0
-    collapse(name, n, scatter)
-
-
-def flat_problem(name, n, variances):
-    scatter = np.array(variances)
-    full = FAMILIES[name].moment is Moment.FULL
-    return np.array(n), scatter_matrices(scatter) if full else scatter
-
-
-THIN = [[1.0, 0.0, 0.0], [1.0, 2.0, 3.0], [2.0, 2.0, 1.0]]
-
-
-@pytest.mark.parametrize("name", ["VEI", "VEE", "VEV"])
-@pytest.mark.parametrize(
-    ("n", "variances"),
-    [((30.0, 5.0, 5.0), THIN), ((20.0, 10.0, 8.0), THIN), ((5.0, 7.0), [[1.0, 0.0], [0.0, 1.0]])],
-)
-def test_flat_components_for_which_the_volumes_have_no_maximum(name, n, variances):
-    """Where d n_1 > rank(W_1) n, Q grows without bound as the first volume goes to 0."""
-    collapse(name, *flat_problem(name, n, variances))
-
-
-@pytest.mark.parametrize("name", ["VEI", "VEE"])
-def test_flat_components_for_which_the_volumes_have_a_maximum(name):
-    n, scatter = flat_problem(name, (12.0, 14.0, 14.0), THIN)
-    assert_sound(name, n, scatter)
-    same(solved(name, n, scatter), proportional(n, scatter), 1e-9)
 
 
 # names
