@@ -1,4 +1,4 @@
-"""One BLAS thread a process: tests run in parallel, and two levels of threads wait for each other."""
+"""One BLAS thread a process: tests run in parallel, and threads of threads wait for each other."""
 
 import numpy as np
 from threadpoolctl import threadpool_limits

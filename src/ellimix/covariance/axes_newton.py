@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ellimix.covariance.base import eigen
 from ellimix.records import Array
 
 Index = NDArray[np.intp]
@@ -78,7 +79,7 @@ def _curvature(turned: Array, variances: Array, weight: Array, p: Index, q: Inde
 
 
 def newton_turn(gradient: Array, hessian: Array, d: int) -> Array | None:
-    """The antisymmetric S (d, d) of a Newton step; None where LAPACK gives up on the Hessian.
+    """The antisymmetric S (d, d) of a Newton step; None where the Hessian overflows.
 
     Where the Hessian is not positive its eigenvalues are replaced by their absolute values, so
     that the step descends along every eigenvector.
@@ -87,10 +88,9 @@ def newton_turn(gradient: Array, hessian: Array, d: int) -> Array | None:
         chol = np.linalg.cholesky(hessian)
         step = -np.linalg.solve(chol.T, np.linalg.solve(chol, gradient))
     except np.linalg.LinAlgError:
-        try:
-            values, vectors = np.linalg.eigh(hessian)
-        except np.linalg.LinAlgError:
+        if not np.isfinite(hessian).all():
             return None
+        values, vectors = eigen(hessian)
         size = np.maximum(np.abs(values), 1e-6 * np.abs(values).max() + 1e-300)
         step = -vectors @ ((vectors.T @ gradient) / size)
     turn = np.zeros((d, d))

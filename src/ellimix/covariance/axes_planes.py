@@ -61,14 +61,15 @@ def _turn_columns(matrix: Array, p: Index, q: Index, cos: Array, sin: Array) -> 
 
 def _best_angle(weight: Array, power: float, m: Array, u: Array, b: Array) -> Array:
     """For each plane, the t that minimises its part; 0 where nothing is gained. m, u, b: (k, P)."""
-    base = np.maximum(m**2 - u**2, TINY * m**2)
+    u, b = u / m, b / m  # relative to m > 0: the factors x do not depend on the data's unit
+    base = np.maximum(1.0 - u**2, TINY)
 
     def parts(t: Array) -> tuple[Array, Array, Array]:
         """Value, slope and curvature at angles t (..., P)."""
         t = t[..., None, :]
         y = u * np.cos(t) + b * np.sin(t)
         dy = b * np.cos(t) - u * np.sin(t)
-        x = np.maximum(m**2 - y**2, TINY * m**2)
+        x = np.maximum(1.0 - y**2, TINY)
         r1, r2 = -2.0 * y * dy / x, -2.0 * (dy**2 - y**2) / x
         if power == 0.0:
             terms = weight * np.log(x / base)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 from scipy.linalg.lapack import dtrtri
 
 from ellimix.errors import DegenerateFit, Status
@@ -229,6 +230,21 @@ def upper_triangular(factor: Array) -> Array:
     lower = np.swapaxes(np.linalg.qr(flipped, mode="r"), 1, 2)
     upper = lower[:, ::-1, ::-1]
     return np.triu(upper * np.sign(np.diagonal(upper, axis1=1, axis2=2))[:, None, :])
+
+
+def eigen(values: Array) -> tuple[Array, Array]:
+    """Eigenvalues (..., d), ascending, and eigenvectors (..., d, d) of symmetric matrices.
+
+    LAPACK's divide and conquer gives up on some finite matrices; its QR iteration then does not.
+    """
+    try:
+        out = np.linalg.eigh(values)
+        return out[0], out[1]
+    except np.linalg.LinAlgError:
+        flat = values.reshape(-1, *values.shape[-2:])
+        pairs = [eigh(matrix, driver="ev") for matrix in flat]
+        stacked = np.stack([w for w, _ in pairs]), np.stack([v for _, v in pairs])
+        return stacked[0].reshape(values.shape[:-1]), stacked[1].reshape(values.shape)
 
 
 def collapsed(bad: NDArrayBool, n: Array, cause: str) -> DegenerateFit:

@@ -24,7 +24,7 @@ import numpy as np
 
 from ellimix.covariance.axes_newton import derivatives, newton_turn, turned_axes
 from ellimix.covariance.axes_planes import tournament, turn_planes
-from ellimix.covariance.base import EPS, Covariance, check_spread
+from ellimix.covariance.base import EPS, Covariance, check_spread, eigen
 from ellimix.records import Array
 
 MAX_STEPS = 300
@@ -99,7 +99,7 @@ def common_orientation(
     else:
         own = np.argsort(-n)[: MANY_STARTS if d <= 32 else 0]
         pools = [scatter.sum(axis=0), (scatter / n[:, None, None]).sum(axis=0)]
-        starts = list(np.linalg.eigh(np.stack([*pools, *(scatter[k] for k in own)]))[1])
+        starts = list(eigen(np.stack([*pools, *(scatter[k] for k in own)]))[1])
     states = [_State(criterion, n, scatter, start) for start in starts]
     if len(states) > 1:
         for _ in range(FIRST_SWEEPS):

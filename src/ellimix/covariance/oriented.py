@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from ellimix.covariance.base import Covariance, Structure, from_axes
+from ellimix.covariance.base import Covariance, Structure, eigen, from_axes
 from ellimix.covariance.diagonal import equal_volume
 from ellimix.covariance.orientation import (
     EqualVolumes,
@@ -104,7 +104,7 @@ class VVE:
 
 def _principal(scatter: Array) -> tuple[Array, Array]:
     """Eigenvalues (k, d), not below 0, in ascending order, and eigenvectors (k, d, d)."""
-    values, vectors = np.linalg.eigh(scatter)
+    values, vectors = eigen(scatter)
     return np.maximum(values, 0.0), vectors
 
 

@@ -29,6 +29,7 @@ Profile = Callable[[Array], tuple[float, Array, Array]]
 
 MAX_STEPS = 100
 GRADIENT_TOLERANCE = 1e-13  # of d n_k: the counts that the volumes must reproduce
+RESOLVED = 1e-12  # of the total weight: a smaller descent is lost in the value's rounding
 UNBOUNDED = 1e-3  # of d n_k: a gradient that stays above this belongs to no minimum
 LARGEST_RANGE = 70.0  # of the log-volumes: exp of it is beyond what doubles can tell apart
 
@@ -94,21 +95,19 @@ def _minimise(n: Array, d: int, profile: Profile, u: Array) -> Array:
         step = -np.linalg.lstsq(hessian, gradient, rcond=None)[0]
         step *= min(1.0, 5.0 / np.abs(step).max())
         slope = gradient @ step
-        if -slope <= 1e-13 * total:  # the objective cannot resolve this last step; the gradient can
-            u = u + step
-            break
-        size = 1.0
+        # what the value cannot resolve any more, the gradient still can
+        size = 1.0 if -slope > RESOLVED * total else 0.0
         while size > 1e-10:
             new = u + size * step
-            new_log_det, new_traces, new_gram = profile(new)
-            new_value = objective(new, new_log_det)
+            log_det, new_traces, new_gram = profile(new)
+            new_value = objective(new, log_det)
             if new_value <= value + 1e-4 * size * slope:
                 break
             size /= 2.0
-        else:  # rounding hides any further descent of the value: the gradient may still tell
+        else:
             new = u + step
-            new_log_det, new_traces, new_gram = profile(new)
-            new_value = objective(new, new_log_det)
+            log_det, new_traces, new_gram = profile(new)
+            new_value = objective(new, log_det)
             if not np.abs(d * n - total * new_traces).max() < np.abs(gradient).max() / 2.0:
                 break
         u, value, traces, gram = new, new_value, new_traces, new_gram
