@@ -22,11 +22,12 @@ T = TypeVar("T")
 # Values in a tile: 512 KiB of float64. Smaller ones fit a core's cache better, but then threads
 # spend their time handing the interpreter to each other (measured: 1 << 13 to 1 << 17).
 TILE_VALUES = 1 << 16
+FEWEST_ROWS, MOST_ROWS = 256, 16384  # in a tile, however many features
 
 
 def tile_rows(d: int) -> int:
     """Rows in a tile of d features: a function of the shape alone, so that sums repeat."""
-    return int(np.clip(TILE_VALUES // max(d, 1), 256, 16384))
+    return int(np.clip(TILE_VALUES // max(d, 1), FEWEST_ROWS, MOST_ROWS))
 
 
 @final
