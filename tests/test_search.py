@@ -29,6 +29,7 @@ def search(rows, family="VVV", components=range(1, 7), reg_covar=1e-8, weight=No
 def test_cells_are_what_single_fits_give():
     rows, _ = em.datasets.faithful()
     cells = search(rows, "EEE")
+    assert not any(cell.spurious for cell in cells)
     assert [cell.bic for cell in cells] == sorted(cell.bic for cell in cells)
     assert sorted(cell.n_components for cell in cells) == list(range(1, 7))
     for cell in cells:
@@ -56,6 +57,22 @@ def test_numbers_above_the_rows_are_left_out_and_collapsed_cells_never_win():
     failed = [cell for cell in cells if not cell.sound]
     assert failed
     assert all(cell.bic == np.inf and cell.report.message for cell in failed)
+
+
+@pytest.mark.parametrize(
+    ("name", "choice", "bic"), [("faithful", 2, 2322.193), ("iris", 2, 574.019)]
+)
+def test_spuriously_thin_components_do_not_win(name, choice, bic, monkeypatch):
+    """Both hold rows with equal values, onto which one component of many can shrink."""
+    rows, _ = getattr(em.datasets, name)()
+    starts = ("kmeans", "k-means++", "k-means++", "k-means++", *3 * ("random_from_data",))
+    cells = search(rows, components=range(1, 8), starts=starts)
+    assert not cells[0].report.thin()
+    assert (cells[0].n_components, cells[0].bic < bic) == (choice, True)  # as R mclust chooses
+    monkeypatch.setattr("ellimix.report.THIN", 0.0)
+    unguarded = search(rows, components=range(1, 8), starts=starts)
+    assert unguarded[0].n_components > choice
+    assert unguarded[0].bic < cells[0].bic - 5.0
 
 
 def test_no_sound_cell_is_one_error_with_the_reasons():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import eigh
@@ -94,17 +94,35 @@ class FitReport:
             )
         )
 
+    def thin(self) -> tuple[ComponentDiagnostics, ...]:
+        """Components a thousand times thinner than the data in some direction.
+
+        Their likelihood is high for a few rows that nearly coincide there, and grows without bound
+        as the variance floor goes to 0: most are spurious.
+        """
+        return tuple(d for d in self.diagnostics() if d.relative_width < THIN)
+
+    def by_weight(self) -> FitReport:
+        """The same report with the components by descending weight."""
+        if self.mixture is None:
+            return self
+        order = self.mixture.weight_order()
+        counts = None if self.counts is None else self.counts[order]
+        numbered = " (Components are numbered here as they were fitted.)"
+        message = self.message + numbered if self.status.failed else self.message
+        mixture = self.mixture.ordered(order)
+        return replace(self, mixture=mixture, counts=counts, message=message)
+
     def warnings(self) -> tuple[str, ...]:
         """What a careful reader should know, in sentences."""
         out = list(self.notes)
         if self.status not in (Status.CONVERGED, Status.STOPPED):
             out.append(self.message)
-        thin = [d for d in self.diagnostics() if d.relative_width < THIN]
         out += [
             f"Component {d.component} (count {d.count:.6g}) is {1.0 / d.relative_width:.2g} times "
             "thinner than the data in some direction: it may be spurious. "
             "Compare with a larger reg_covar or fewer components."
-            for d in thin
+            for d in self.thin()
         ]
         return tuple(out)
 

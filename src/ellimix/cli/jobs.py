@@ -25,7 +25,8 @@ from ellimix.sources.memory import MemorySource
 from ellimix.sources.tables import Table, read_table
 
 TRIED = range(1, 10)
-STARTS_EACH = ("kmeans", "kmeans", "kmeans", "k-means++", "k-means++")
+# k-means alone looks at distances in the columns' units; single rows see more of the likelihood
+STARTS_EACH = ("kmeans",) * 2 + ("k-means++",) * 3 + ("random_from_data",) * 3
 TOL, MAX_ITER = 1e-7, 2000
 FLOOR = 1e-6  # variance floor, relative to the smallest variance of a column: free of its unit
 

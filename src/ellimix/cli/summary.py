@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -43,12 +43,12 @@ class Summary:
         reg_covar: float,
     ) -> Self:
         """The summary of the best cell, its components by descending weight."""
-        mixture = cells[0].report.mixture
+        best = replace(cells[0], report=cells[0].report.by_weight())
+        mixture = best.report.mixture
         if mixture is None:
             raise AssertionError("the best cell has a mixture")
-        mixture = mixture.by_weight()
         scores = mixture.score_rows(source)
-        return cls(mixture, scores, cells, table, data, files, reg_covar)
+        return cls(mixture, scores, [best, *cells[1:]], table, data, files, reg_covar)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -179,8 +179,11 @@ class Mixture:
 
         This canonical order does not depend on how the components came out of the fit.
         """
-        keys = (*self.means.T[::-1], -self.weights)
-        return self.ordered(np.lexsort(keys))
+        return self.ordered(self.weight_order())
+
+    def weight_order(self) -> NDArray[np.intp]:
+        """The components' numbers in the order of `by_weight`, (k,)."""
+        return np.lexsort((*self.means.T[::-1], -self.weights))
 
     def log_joint(self, rows: Rows) -> Array:
         """log pi_k + log N(x; mu_k, Sigma_k), natural logarithms, (n, k)."""

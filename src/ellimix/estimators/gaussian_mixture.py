@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, final
@@ -319,12 +318,11 @@ class GaussianMixture(FittedMixture):
 
     def _keep(self, best: FitReport, reports: list[FitReport], source: MemorySource) -> None:
         """Write the fitted attributes, and warn where there is reason."""
+        if self.order == "weight":
+            best = best.by_weight()
         mixture = best.mixture
         if mixture is None:
             raise AssertionError("the best fit has a mixture")
-        if self.order == "weight":
-            mixture = mixture.by_weight()
-            best = replace(best, mixture=mixture)
         for stale in ("_assigned", "_stream"):
             self.__dict__.pop(stale, None)
         self._dtype = source.rows.dtype

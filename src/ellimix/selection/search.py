@@ -17,9 +17,10 @@ from ellimix.selection import criteria
 from ellimix.sources.base import Source
 from ellimix.starts import STARTS, Beginning
 
-# every start is run this far, and the best of each number of components to its end
-SHORT_TOL = 1e-3
-SHORT_ITER = 50
+# every start is run this far, and the best few of each number of components to their ends
+SHORT_TOL = 1e-5
+SHORT_ITER = 100
+LONG_RUNS = 3
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Cell:
     def sound(self) -> bool:
         """Whether the fit may be chosen: one with a collapsed component never is."""
         return self.report.usable and not self.report.status.failed
+
+    @property
+    def spurious(self) -> bool:
+        """Whether a component is so thin that the likelihood says little of the fit."""
+        return self.sound and bool(self.report.thin())
 
 
 def best_components(
@@ -52,8 +58,8 @@ def best_components(
 ) -> list[Cell]:
     """Fit every number of components from several starts, all in the same passes over the rows.
 
-    Short runs of EM from every start, then the best of each number of components goes on to its
-    end (Biernacki, Celeux & Govaert 2003).
+    Short runs of EM from every start, then the best few of each number of components go on to
+    their ends (Biernacki, Celeux & Govaert 2003).
 
     Parameters
     ----------
@@ -72,7 +78,8 @@ def best_components(
     Returns
     -------
     list of Cell
-        One for each number of components, best of its starts, in ascending order of BIC.
+        One for each number of components, best of its starts, in ascending order of BIC; those
+        with a spuriously thin component, which no start avoided, come last.
 
     Raises
     ------
@@ -98,22 +105,28 @@ def best_components(
             for k, start in plan
         ]
     )
-    best = [
-        _best([r for (size, _), r in zip(plan, short, strict=True) if size == k]) for k in sizes
-    ]
-    ended = (Status.INTERRUPTED, Status.STOPPED)
-    promising = [r for r in best if r.usable and not r.status.failed and r.status not in ended]
-    long = iter(fits([_continued(report, inference, tol, max_iter) for report in promising]))
-    ends = [next(long) if report in promising else report for report in best]
-    cells = [_cell(k, report, source) for k, report in zip(sizes, ends, strict=True)]
+    by_size = {k: [r for (size, _), r in zip(plan, short, strict=True) if size == k] for k in sizes}
+    chosen = [(k, report) for k in sizes for report in _promising(by_size[k])]
+    ends = fits([_continued(report, inference, tol, max_iter) for _, report in chosen])
+    ended = {k: [r for (size, _), r in zip(chosen, ends, strict=True) if size == k] for k in sizes}
+    cells = [_cell(k, max(ended[k] or by_size[k], key=_rank), source) for k in sizes]
     if not any(cell.sound for cell in cells):
         sentences = dict.fromkeys(cell.report.message for cell in cells)
         raise FitFailed("No number of components gave a fit. " + " ".join(sentences))
-    return sorted(cells, key=lambda cell: cell.bic)
+    return sorted(cells, key=lambda cell: (cell.spurious, cell.bic))
 
 
-def _best(reports: list[FitReport]) -> FitReport:
-    return max(reports, key=lambda r: (r.usable, not r.status.failed, r.objective))
+def _rank(report: FitReport) -> tuple[bool, bool, bool, float]:
+    """What makes one fit better than another: a thin component counts against it first."""
+    sound = report.usable and not report.status.failed
+    return report.usable, sound, sound and not report.thin(), report.objective
+
+
+def _promising(reports: list[FitReport]) -> list[FitReport]:
+    """The short runs that go on: the best few that may."""
+    ended = (Status.INTERRUPTED, Status.STOPPED)
+    able = [r for r in reports if r.usable and not r.status.failed and r.status not in ended]
+    return sorted(able, key=_rank, reverse=True)[:LONG_RUNS]
 
 
 def _continued(report: FitReport, inference: MaximumLikelihood, tol: float, max_iter: int) -> Task:
