@@ -144,7 +144,7 @@ def _histogram(ax: Axes, mixture: Mixture, values: NDArray[np.floating[Any]]) ->
     ax.hist(values, bins="auto", density=True, color="0.85", edgecolor="0.7", rasterized=True)
     for k in range(mixture.n_components):
         ax.plot(grid[:, 0], parts[:, k], color=style(k)[0], lw=1.8, label=_label(mixture, k))
-    ax.plot(grid[:, 0], parts.sum(axis=1), color="black", lw=1.2, label="mixture")
+    ax.plot(grid[:, 0], parts.sum(axis=1), color="black", lw=1.2, ls="--", label="mixture")
     ax.set(xlabel=(mixture.feature_names or ("x0",))[0], ylabel="density")
     _legend(ax, mixture.n_components + 1)
 
