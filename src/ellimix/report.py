@@ -80,6 +80,11 @@ class FitReport:
             return False
         return bool(self.trace) or not self.status.failed
 
+    @property
+    def sound(self) -> bool:
+        """Whether the fit is usable and met no degenerate component."""
+        return self.usable and not self.status.failed
+
     def diagnostics(self) -> tuple[ComponentDiagnostics, ...]:
         """One record a component; empty without a mixture."""
         mixture = self.mixture

@@ -17,6 +17,7 @@ from ellimix.cli.summary import Summary, print_summary
 from ellimix.covariance import parse
 from ellimix.density.mixture import Mixture
 from ellimix.engines import ENGINES
+from ellimix.engines.numpy_engine import normalise
 from ellimix.errors import DataError
 from ellimix.persist import load, save, write_beside
 from ellimix.records import Array
@@ -75,11 +76,10 @@ def predict_file(model: Path, data: Path, out: Path | None) -> None:
     mixture = load(model)
     table = _columns_of(mixture, data, model)
     log_joint = mixture.log_joint(table.rows)
-    responsibilities = mixture.responsibilities(table.rows)
-    log_density = mixture.log_density(table.rows)
+    log_density, shares = normalise(log_joint.T)
     k = mixture.n_components
     header = ["label", *(f"responsibility_{j}" for j in range(k)), "log_density"]
-    lines = iter(zip(log_joint.argmax(axis=1), responsibilities, log_density, strict=True))
+    lines = iter(zip(log_joint.argmax(axis=1), shares.T, log_density, strict=True))
     empty = [""] * (k + 2)
 
     def cells() -> Iterable[Sequence[str]]:
@@ -87,13 +87,11 @@ def predict_file(model: Path, data: Path, out: Path | None) -> None:
             if not kept:
                 yield empty
                 continue
-            label, shares, density = next(lines)
-            yield [str(label), *(repr(float(r)) for r in shares), repr(float(density))]
+            label, share, density = next(lines)
+            yield [str(label), *(repr(float(r)) for r in share), repr(float(density))]
 
-    for sentence in table.ignored:
-        if "missing" in sentence:
-            count = int((~table.kept).sum())
-            print(f"{count} row(s) with missing values have empty cells.", file=sys.stderr)
+    if missing := int((~table.kept).sum()):
+        print(f"{missing} row(s) with missing values have empty cells.", file=sys.stderr)
     _write_csv(out, header, cells())
 
 
@@ -104,7 +102,7 @@ def sample_file(model: Path, n: int, seed: int | None, out: Path | None) -> None
         raise DataError(f"-n must be at least 1, but is {n}.")
     mixture = load(model)
     rows, labels = mixture.sample(n, seed)
-    header = [*_names(mixture), "label"]
+    header = [*mixture.names, "label"]
     pairs = zip(rows, labels, strict=True)
     _write_csv(out, header, ([*(repr(float(x)) for x in row), str(k)] for row, k in pairs))
 
@@ -186,10 +184,6 @@ def _columns_of(mixture: Mixture, data: Path, model: Path) -> Table:
             f"{len(table.names)} numeric ones."
         )
     return table
-
-
-def _names(mixture: Mixture) -> tuple[str, ...]:
-    return mixture.feature_names or tuple(f"x{j}" for j in range(mixture.n_features))
 
 
 def _check_places(*paths: Path | None) -> None:

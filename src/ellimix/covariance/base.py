@@ -247,10 +247,15 @@ def eigen(values: Array) -> tuple[Array, Array]:
         return stacked[0].reshape(values.shape[:-1]), stacked[1].reshape(values.shape)
 
 
-def collapsed(bad: NDArrayBool, n: Array, cause: str) -> DegenerateFit:
-    """The exception for the components marked in `bad` (k,)."""
+def degenerate(status: Status, bad: NDArrayBool, n: Array, cause: str) -> DegenerateFit:
+    """The exception for the components marked in `bad` (k,), with their counts from `n`."""
     which = tuple(int(k) for k in np.flatnonzero(bad))
-    return DegenerateFit(Status.COLLAPSED, which, tuple(float(n[k]) for k in which), cause)
+    return DegenerateFit(status, which, tuple(float(n[k]) for k in which), cause)
+
+
+def collapsed(bad: NDArrayBool, n: Array, cause: str) -> DegenerateFit:
+    """The exception for components whose covariance is singular."""
+    return degenerate(Status.COLLAPSED, bad, n, cause)
 
 
 def check_spread(trace: Array, n: Array) -> None:

@@ -30,6 +30,14 @@ def checked_parameters(
     return Parameters(weight, mean, covariance_of(covariances, parsed.structure, k, d)), parsed
 
 
+def checked_means(means: object, k: int, d: int) -> Array:
+    """Means of a known shape, (k, d)."""
+    mean = _numbers(means, "means", 2)
+    if mean.shape != (k, d):
+        raise ValueError(f"means have shape {mean.shape}, expected {(k, d)}.")
+    return mean
+
+
 def checked_weights(weights: object, k: int) -> Array:
     """Mixing proportions (k,), divided by their sum."""
     weight = _numbers(weights, "weights", 1)

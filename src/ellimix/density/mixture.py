@@ -118,6 +118,11 @@ class Mixture:
         return int(self.means.shape[1])
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns; x0, x1, ... where they have none."""
+        return self.feature_names or tuple(f"x{j}" for j in range(self.n_features))
+
+    @property
     def n_parameters(self) -> int:
         """Number of free parameters: weights, means and covariances."""
         k, d = self.means.shape

@@ -28,7 +28,7 @@ from ellimix.estimators.verbose import VerboseObserver
 from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.report import FitReport
 from ellimix.sources.memory import MemorySource
-from ellimix.starts import STARTS, Given, Start
+from ellimix.starts import STARTS, Beginning, Given, Start
 
 
 @final
@@ -267,15 +267,13 @@ class GaussianMixture(FittedMixture):
         given = GivenParameters(self.weights_init, self.means_init, self.precisions_init)
         start = self._start()
         random = check_random_state(self.random_state)
+        moment, floor = inference.family.moment, inference.reg_covar
         beginnings = first_steps(
-            source,
-            ENGINES["numpy"],
+            Beginning(source, ENGINES["numpy"], k, moment, floor, random),
             inference,
             start,
             given.checked(inference, k, d),
-            k,
-            float(self.reg_covar),
-            [random] * self.n_init,
+            self.n_init,
         )
         name = "parameters" if given.complete else start.name
         return [Task(inference, b, self.tol, self.max_iter, name=name) for b in beginnings]
@@ -346,4 +344,4 @@ def _best(reports: list[FitReport]) -> FitReport:
     if not usable:
         sentences = dict.fromkeys(report.message for report in reports)
         raise FitFailed("No start gave a fit. " + " ".join(sentences))
-    return max(usable, key=lambda report: (not report.status.failed, report.objective))
+    return max(usable, key=lambda report: (report.sound, report.objective))

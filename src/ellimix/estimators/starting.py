@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from ellimix.density.checks import checked_weights, covariance_of_precisions
-from ellimix.engines.base import Engine
+from ellimix.density.checks import checked_means, checked_weights, covariance_of_precisions
 from ellimix.errors import DegenerateFit
 from ellimix.inference.base import Inference, Parameters
-from ellimix.records import Array, SufficientStatistics
-from ellimix.sources.base import Source
+from ellimix.records import SufficientStatistics
 from ellimix.starts.base import Beginning, Start
 
 
@@ -39,7 +34,7 @@ class GivenParameters:
         """The same in float64, or a ValueError that names the argument."""
         try:
             weights = None if self.weights is None else checked_weights(self.weights, k)
-            means = None if self.means is None else _checked_means(self.means, k, d)
+            means = None if self.means is None else checked_means(self.means, k, d)
             precisions = self.precisions
             if precisions is not None:
                 structure = inference.family.structure
@@ -59,25 +54,19 @@ class GivenParameters:
 
 
 def first_steps(
-    source: Source,
-    engine: Engine,
+    beginning: Beginning,
     inference: Inference,
     start: Start,
     given: GivenParameters,
-    k: int,
-    floor: float,
-    randoms: Iterable[np.random.RandomState],
+    n_starts: int,
 ) -> list[SufficientStatistics | Parameters]:
-    """What each fit begins from, one for each random state."""
-    out: list[SufficientStatistics | Parameters] = []
-    for random in randoms:
-        if given.complete:
-            out.append(given.over(None))
-            continue
-        moment = inference.family.moment
-        statistics = start.statistics(Beginning(source, engine, k, moment, floor, random))
-        out.append(statistics if given.empty else _mixed(statistics, given, inference))
-    return out
+    """What each fit begins from; the starts draw from one stream, one after another."""
+    if given.complete:
+        return [given.over(None)] * n_starts
+    drawn = [start.statistics(beginning) for _ in range(n_starts)]
+    if given.empty:
+        return [*drawn]
+    return [_mixed(statistics, given, inference) for statistics in drawn]
 
 
 def _mixed(
@@ -87,12 +76,3 @@ def _mixed(
         return given.over(inference.update(statistics, None))
     except DegenerateFit:
         return statistics  # the loop meets the same failure and turns it into a status
-
-
-def _checked_means(means: object, k: int, d: int) -> Array:
-    array = np.array(means, dtype=np.float64)
-    if array.shape != (k, d):
-        raise ValueError(f"means have shape {array.shape}, expected {(k, d)}.")
-    if not np.isfinite(array).all():
-        raise ValueError("means contain NaN or infinite numbers.")
-    return array

@@ -7,8 +7,8 @@ from typing import final
 
 import numpy as np
 
-from ellimix.covariance.base import EPS, Family
-from ellimix.errors import DegenerateFit, Status
+from ellimix.covariance.base import EPS, Family, degenerate
+from ellimix.errors import Status
 from ellimix.inference.base import Parameters, plug_in
 from ellimix.records import Array, Potentials, SufficientStatistics
 
@@ -63,14 +63,11 @@ class MaximumLikelihood:
         finite = np.isfinite(n) & np.isfinite(statistics.s1).all(axis=1)
         finite &= np.isfinite(statistics.s2).reshape(n.size, -1).all(axis=1)
         if not finite.all():
-            which = tuple(int(k) for k in np.flatnonzero(~finite))
             cause = "its sums exceed the range of double precision"
-            raise DegenerateFit(Status.OVERFLOW, which, tuple(float(n[k]) for k in which), cause)
+            raise degenerate(Status.OVERFLOW, ~finite, n, cause)
         empty = ~(n > EMPTY_SHARE * n.sum())
         if empty.any():
-            which = tuple(int(k) for k in np.flatnonzero(empty))
-            cause = "no row is assigned to it"
-            raise DegenerateFit(Status.EMPTY, which, tuple(float(n[k]) for k in which), cause)
+            raise degenerate(Status.EMPTY, empty, n, "no row is assigned to it")
 
 
 def _pseudo_scatter(amount: Array, scatter: Array) -> Array:

@@ -100,7 +100,7 @@ def _subset(rows: Rows) -> Rows:
 
 
 def _scatter(ax: Axes, mixture: Mixture, rows: Rows, two: tuple[int, int]) -> None:
-    labels = mixture.predict(rows)
+    labels, covariances = mixture.predict(rows), mixture.covariances()
     size = float(np.clip(6000 / max(len(rows), 1), 2, 22))
     for k in range(mixture.n_components):
         color, marker = style(k)
@@ -116,11 +116,9 @@ def _scatter(ax: Axes, mixture: Mixture, rows: Rows, two: tuple[int, int]) -> No
             rasterized=True,
             label=_label(mixture, k),
         )
-        covariance = mixture.covariances()[k][np.ix_(two, two)]
-        _ellipses(ax, mixture.means[k, list(two)], covariance, color)
+        _ellipses(ax, mixture.means[k, list(two)], covariances[k][np.ix_(two, two)], color)
     ax.autoscale_view()
-    names = mixture.feature_names or tuple(f"x{j}" for j in range(mixture.n_features))
-    ax.set(xlabel=names[two[0]], ylabel=names[two[1]])
+    ax.set(xlabel=mixture.names[two[0]], ylabel=mixture.names[two[1]])
     _legend(ax, mixture.n_components)
 
 
@@ -145,7 +143,7 @@ def _histogram(ax: Axes, mixture: Mixture, values: NDArray[np.floating[Any]]) ->
     for k in range(mixture.n_components):
         ax.plot(grid[:, 0], parts[:, k], color=style(k)[0], lw=1.8, label=_label(mixture, k))
     ax.plot(grid[:, 0], parts.sum(axis=1), color="black", lw=1.2, ls="--", label="mixture")
-    ax.set(xlabel=(mixture.feature_names or ("x0",))[0], ylabel="density")
+    ax.set(xlabel=mixture.names[0], ylabel="density")
     _legend(ax, mixture.n_components + 1)
 
 

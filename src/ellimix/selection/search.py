@@ -35,7 +35,7 @@ class Cell:
     @property
     def sound(self) -> bool:
         """Whether the fit may be chosen: one with a collapsed component never is."""
-        return self.report.usable and not self.report.status.failed
+        return self.report.sound
 
     @property
     def spurious(self) -> bool:
@@ -118,14 +118,14 @@ def best_components(
 
 def _rank(report: FitReport) -> tuple[bool, bool, bool, float]:
     """What makes one fit better than another: a thin component counts against it first."""
-    sound = report.usable and not report.status.failed
+    sound = report.sound
     return report.usable, sound, sound and not report.thin(), report.objective
 
 
 def _promising(reports: list[FitReport]) -> list[FitReport]:
     """The short runs that go on: the best few that may."""
     ended = (Status.INTERRUPTED, Status.STOPPED)
-    able = [r for r in reports if r.usable and not r.status.failed and r.status not in ended]
+    able = [r for r in reports if r.sound and r.status not in ended]
     return sorted(able, key=_rank, reverse=True)[:LONG_RUNS]
 
 
@@ -139,7 +139,7 @@ def _continued(report: FitReport, inference: MaximumLikelihood, tol: float, max_
 
 def _cell(k: int, report: FitReport, source: Source) -> Cell:
     mixture = report.mixture
-    if mixture is None or not report.usable or report.status.failed:
+    if mixture is None or not report.sound:
         return Cell(k, report, np.nan, np.inf)
     scores = mixture.score_rows(source)
     bic = criteria.bic(scores.log_likelihood, mixture.n_parameters, scores.weight)

@@ -17,6 +17,8 @@ from ellimix.starts.base import (
 )
 
 
+@final
+@dataclass(frozen=True)
 class RandomRows:
     """Distinct rows as means; with row weights, drawn with probability proportional to them."""
 
@@ -49,7 +51,7 @@ class RandomResponsibilities:
         states: dict[int, Any] = {}
         for block in beginning.source.blocks():
             states[block.start] = random.get_state(legacy=True)
-            _skip(random, block.rows.shape[0] * k)
+            random.uniform(size=block.rows.shape[0] * k)  # goes on to the next tile's
 
         def drawn(block: Block) -> Array:
             stream = np.random.RandomState()
@@ -59,8 +61,3 @@ class RandomResponsibilities:
             return out
 
         return from_responsibilities(beginning, drawn)
-
-
-def _skip(random: np.random.RandomState, count: int) -> None:
-    """Advance the stream by that many uniform draws."""
-    random.uniform(size=count)
