@@ -268,6 +268,20 @@ def test_help_is_quick_and_imports_nothing_heavy():
         assert command in done.stdout
 
 
+def test_a_reader_that_stops_early_is_no_error(cli):
+    cli("fit", FAITHFUL, "--components", 2, "--out", "m.json")
+    code = "from ellimix.cli import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "sample", "m.json", "-n", "100000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
 def test_the_installed_command_exits_with_2(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", "from ellimix.cli import main; main()", "fit", "none.csv"],

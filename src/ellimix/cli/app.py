@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -132,9 +133,12 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command; its exit code."""
     try:
         app(list(arguments), exit_on_error=False, print_error=False, result_action="return_none")
+        sys.stdout.flush()
     except CycloptsError as error:
         text = str(error).strip().splitlines() or [type(error).__name__]
         return _refuse(f"{text[0]} (ellimix --help shows the options)")
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (EllimixError, OSError, ValueError) as error:
         text = str(error).strip().splitlines() or [type(error).__name__]
         return _refuse(" ".join(text))
