@@ -6,7 +6,7 @@ import numpy as np
 
 from ellimix.covariance import FAMILIES
 from naive import covariance_matrices
-from problems import counts_and_scatter
+from problems import counts_and_scatter, pooled
 
 
 def problem(name, k, d, seed=0):
@@ -14,10 +14,16 @@ def problem(name, k, d, seed=0):
     return rng, *counts_and_scatter(rng, k, d, FAMILIES[name].moment)
 
 
+def m_step(name, n, scatter, previous=None):
+    """The family's M-step from the components' own scatter, also where it takes their sum."""
+    family = FAMILIES[name]
+    return family.m_step(n, pooled(scatter, family.moment), previous)
+
+
 def solved(name, n, scatter, previous=None):
     """The M-step's covariances, (k, d, d)."""
     d = scatter.shape[1]
-    return covariance_matrices(FAMILIES[name].m_step(n, scatter, previous), n.size, d)
+    return covariance_matrices(m_step(name, n, scatter, previous), n.size, d)
 
 
 def same(left, right, tolerance=1e-9):

@@ -6,6 +6,7 @@ Sums are exactly rounded (`math.fsum`), so a difference is the fast code's round
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -81,7 +82,7 @@ def accumulate(share, rows, weight, center, moment):
     n, d = rows.shape
     k = center.shape[0]
     w = np.ones(n) if weight is None else weight
-    full = moment is Moment.FULL
+    full = moment is not Moment.DIAGONAL
     s0, s1 = np.zeros(k), np.zeros((k, d))
     s2 = np.zeros((k, d, d) if full else (k, d))
     for j in range(k):
@@ -93,7 +94,19 @@ def accumulate(share, rows, weight, center, moment):
             for b in range(d) if full else [a]:
                 total = math.fsum(wr[i] * z[i][a] * z[i][b] for i in range(n))
                 s2[(j, a, b) if full else (j, a)] = total
-    return SufficientStatistics(s0, s1, s2, center, 0.0, 0.0, math.fsum(w), n)
+    if moment is Moment.POOLED:
+        pairs = [(a, b) for a in range(d) for b in range(d)]
+        s2 = np.array([math.fsum(s2[:, a, b]) for a, b in pairs]).reshape(d, d)
+    return SufficientStatistics(s0, s1, s2, center, 0.0, 0.0, math.fsum(w), n, moment)
+
+
+def scatter(share, rows, weight, moment):
+    """Scatter about the components' own weighted means, or its diagonal, or its sum."""
+    w = np.ones(rows.shape[0]) if weight is None else weight
+    own = [weighted_covariance(rows, w * r) * math.fsum(w * r) for r in share.T]
+    if moment is Moment.DIAGONAL:
+        return np.stack([np.diagonal(matrix) for matrix in own])
+    return np.stack(own) if moment is Moment.FULL else sum(own)
 
 
 def entropy(share, weight=None):
@@ -113,9 +126,8 @@ def e_step(potentials, rows, weight=None):
     sums = accumulate(share, rows, weight, potentials.center, potentials.moment)
     w = np.ones(rows.shape[0]) if weight is None else weight
     loglik = math.fsum(float(w[i]) * log_sum_exp(joint[i].tolist()) for i in range(len(w)))
-    return SufficientStatistics(
-        sums.n, sums.s1, sums.s2, sums.center, loglik, entropy(share, weight), sums.weight, len(w)
-    )
+    disorder = entropy(share, weight)
+    return replace(sums, loglik=loglik, entropy=disorder)
 
 
 def weighted_mean(rows, weight):

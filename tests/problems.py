@@ -32,8 +32,13 @@ def counts_and_scatter(rng, k, d, moment, log_condition=1.5):
 
 
 def as_moment(scatter, moment):
-    """Scatter matrices (k, d, d), or their diagonals (k, d)."""
+    """Scatter matrices (k, d, d), or their diagonals (k, d). Pooling is left to `pooled`."""
     return np.diagonal(scatter, axis1=1, axis2=2).copy() if moment is Moment.DIAGONAL else scatter
+
+
+def pooled(scatter, moment):
+    """What an M-step gets for the components' scatter: their sum (d, d) for a pooled moment."""
+    return scatter.sum(axis=-3) if moment is Moment.POOLED else scatter
 
 
 def random_rows(rng, n, d, offset=0.0, clusters=3):

@@ -167,7 +167,10 @@ def test_numbers_out_of_range(family: str, floor: float, bad: float) -> None:
     sound(report)
     assert report.status is Status.OVERFLOW
     assert report.mixture is None
-    assert "component 1 (count 15)" in report.message
+    if family == "EEE" and np.isfinite(bad):  # its square overflows in the sum over components
+        assert "the shared covariance: its sums" in report.message
+    else:
+        assert "component 1 (count 15)" in report.message
 
 
 @pytest.mark.parametrize("family", FAMILIES)

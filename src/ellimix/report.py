@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import eigh
 
-from ellimix.covariance.base import EPS, Structure
+from ellimix.covariance.base import Structure
+from ellimix.covariance.triangular import EPS
 from ellimix.density.mixture import Mixture
 from ellimix.errors import Status
 from ellimix.records import Array

@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ellimix.covariance.base import EPS
+from ellimix.covariance.triangular import EPS
 from ellimix.records import Array
 
 Index = NDArray[np.intp]

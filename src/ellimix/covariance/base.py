@@ -8,20 +8,22 @@ floors have already acted on those, and no row is in sight.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import eigh
-from scipy.linalg.lapack import dtrtri
 
+from ellimix.covariance.triangular import (
+    NDArrayBool,
+    precision_factors,
+    singular_ratio,
+    upper_triangular,
+)
 from ellimix.errors import DegenerateFit, Status
-from ellimix.records import Array, Factor, Moment
-
-EPS = float(np.finfo(np.float64).eps)
-NDArrayBool = NDArray[np.bool_]
+from ellimix.records import Array, Factor, Index, Moment
 
 
 class Structure(Enum):
@@ -58,14 +60,16 @@ class Covariance:
     Parameters
     ----------
     structure : Structure
-    values : ndarray of shape (k,), (k, d), (d, d) or (k, d, d), as `structure` says
-        Variances or covariance matrices.
+    values : ndarray of shape (..., k), (..., k, d), (..., d, d) or (..., k, d, d)
+        Variances or covariance matrices, as `structure` says. Further axes in front, the same for
+        all arrays, hold fits.
     factor : ndarray of the same shape
         F with precision = F F^T: reciprocal standard deviations, or upper triangular matrices.
-    log_det : ndarray of shape (k,)
+    log_det : ndarray of shape (..., k)
         log |Sigma_k|, natural logarithm.
-    orientation : ndarray of shape (d, d) or None
+    orientation : ndarray of shape (..., d, d) or None
         Common eigenvectors (columns), where the family has them: the next M-step starts there.
+        NaN for a fit in a stack that has none.
     """
 
     structure: Structure
@@ -79,6 +83,35 @@ class Covariance:
         if self.structure in (Structure.SPHERICAL, Structure.DIAGONAL):
             return self.factor**2
         return self.factor @ np.swapaxes(self.factor, -1, -2)
+
+    def at(self, index: Index) -> Covariance:
+        """The covariances of some fits: an int gives one fit's own, anything else a stack."""
+        if self.log_det.ndim == 1:
+            raise ValueError("These are the covariances of one fit: they have no fit axis.")
+        turned = None if self.orientation is None else self.orientation[index]
+        if turned is not None and np.isnan(turned).all():
+            turned = None
+        values, factor = self.values[index], self.factor[index]
+        return Covariance(self.structure, values, factor, self.log_det[index], turned)
+
+
+def stack_covariances(covariances: Sequence[Covariance]) -> Covariance:
+    """One record with a fit axis from the covariances of single fits of one structure."""
+    first = covariances[0]
+    if any(c.structure is not first.structure for c in covariances):
+        raise ValueError("Covariances of different structures cannot be stacked.")
+    axes = [c.orientation for c in covariances]
+    turned = next((a for a in axes if a is not None), None)
+    if turned is not None:
+        none = np.full_like(turned, np.nan)
+        turned = np.stack([none if a is None else a for a in axes])
+    return Covariance(
+        first.structure,
+        np.stack([c.values for c in covariances]),
+        np.stack([c.factor for c in covariances]),
+        np.stack([c.log_det for c in covariances]),
+        turned,
+    )
 
 
 class Family(Protocol):
@@ -107,11 +140,14 @@ class Family(Protocol):
     def m_step(self, n: Array, scatter: Array, previous: Covariance | None) -> Covariance:
         """Covariances that maximise the expected complete-data log-likelihood.
 
+        Further axes in front, the same for all three, hold fits: each gets what it would get
+        alone, to rounding.
+
         Parameters
         ----------
-        n : ndarray of shape (k,)
+        n : ndarray of shape (..., k)
             Positive counts.
-        scatter : ndarray of shape (k, d) or (k, d, d), as `moment` says
+        scatter : ndarray of shape (..., k, d), (..., d, d) or (..., k, d, d), as `moment` says
             Scatter about the components' means.
         previous : Covariance or None
             The covariances before this step. Where the maximiser has no closed form the search
@@ -120,7 +156,8 @@ class Family(Protocol):
         Raises
         ------
         DegenerateFit
-            A covariance of the maximiser is singular.
+            A covariance of the maximiser is singular. Where fits are stacked the exception is
+            that of one such fit, and does not say of which.
         """
         ...
 
@@ -130,106 +167,68 @@ class Family(Protocol):
 
 
 def spherical(values: Array, d: int, n: Array) -> Covariance:
-    """Covariances ``values[k] I``."""
-    bad = ~(np.isfinite(values) & (values > 0.0))
+    """Covariances ``values[..., k] I``."""
+    bad = ~((values > 0.0) & (values < np.inf))
     if bad.any():
         raise collapsed(bad, n, "its rows have no spread")
     return Covariance(Structure.SPHERICAL, values, 1.0 / np.sqrt(values), d * np.log(values))
 
 
 def diagonal(values: Array, n: Array) -> Covariance:
-    """Covariances ``diag(values[k])``."""
-    bad = ~(np.isfinite(values) & (values > 0.0))
+    """Covariances ``diag(values[..., k, :])``."""
+    bad = ~((values > 0.0) & (values < np.inf))
     if bad.any():
-        rows, columns = np.asarray(bad.any(axis=1)), np.asarray(bad.any(axis=0))
-        raise collapsed(rows, n, _no_spread(columns))
-    return Covariance(Structure.DIAGONAL, values, 1.0 / np.sqrt(values), np.log(values).sum(axis=1))
+        fit = first_fit(np.asarray(bad.any(axis=-1)))
+        rows, columns = np.asarray(bad[fit].any(axis=-1)), np.asarray(bad[fit].any(axis=-2))
+        raise collapsed(rows, n[fit], _no_spread(columns))
+    log_det = np.add.reduce(np.log(values), axis=-1)
+    return Covariance(Structure.DIAGONAL, values, 1.0 / np.sqrt(values), log_det)
 
 
 def shared(value: Array, n: Array) -> Covariance:
-    """One covariance matrix for all components."""
-    chol, bad = cholesky(value[None])
+    """One covariance matrix for all components of a fit."""
+    factor, bad = precision_factors(value)
     if bad.any():
-        cause = why_singular(value, float(n.sum()))
+        fit = first_fit(bad[..., None])
+        cause = why_singular(value[fit], float(n[fit].sum()))
         raise DegenerateFit(Status.COLLAPSED, (), (), f"the shared covariance: {cause}")
-    factor = precision_factor(chol)[0]
-    log_det = np.full(n.shape, -2.0 * np.log(np.diagonal(factor)).sum())
+    log_det = log_determinant(factor)[..., None].repeat(n.shape[-1], axis=-1)
     return Covariance(Structure.SHARED, value, factor, log_det)
 
 
 def full(values: Array, n: Array) -> Covariance:
     """One covariance matrix each."""
-    chol, bad = cholesky(values)
+    factor, bad = precision_factors(values)
     if bad.any():
-        worst = int(np.argmax(bad))
-        raise collapsed(bad, n, why_singular(values[worst], float(n[worst])))
-    return from_factor(values, precision_factor(chol))
+        raise singular(values, bad, n)
+    return from_factor(values, factor)
 
 
 def from_factor(values: Array, factor: Array, orientation: Array | None = None) -> Covariance:
     """Full covariances whose upper triangular precision factors are known."""
-    log_det = -2.0 * np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
-    return Covariance(Structure.FULL, values, factor, log_det, orientation)
+    return Covariance(Structure.FULL, values, factor, log_determinant(factor), orientation)
+
+
+def log_determinant(factor: Array) -> Array:
+    """log |Sigma| (...,) from upper triangular precision factors (..., d, d)."""
+    log_det: Array = -2.0 * np.add.reduce(np.log(factor.diagonal(0, -2, -1)), axis=-1)
+    return log_det
 
 
 def from_axes(axes: Array, variances: Array, n: Array, common: bool = False) -> Covariance:
-    """Full covariances from orthonormal axes (k, d, d) and variances (k, d) along them.
+    """Full covariances from orthonormal axes (..., k, d, d) and variances (..., k, d) along them.
 
     The factor comes from the axes by an orthogonal transformation, not from a Cholesky
     factorisation of the product: small variances keep their relative accuracy.
     """
-    floor = variances.max(axis=1, keepdims=True) * singular_ratio(variances.shape[1])
-    bad = ~(np.isfinite(variances) & (variances > floor))
+    floor = variances.max(axis=-1, keepdims=True) * singular_ratio(variances.shape[-1])
+    bad = ~((variances < np.inf) & (variances > floor))
     if bad.any():
-        worst = int(np.argmax(bad.any(axis=1)))
-        value = (axes[worst] * variances[worst]) @ axes[worst].T
-        raise collapsed(bad.any(axis=1), n, why_singular(value, float(n[worst])))
-    values = (axes * variances[:, None, :]) @ np.swapaxes(axes, 1, 2)
-    factor = upper_triangular(axes / np.sqrt(variances)[:, None, :])
-    return from_factor(values, factor, axes[0] if common else None)
-
-
-def singular_ratio(d: int) -> float:
-    """Pivot, relative to its diagonal entry, under which a matrix counts as singular.
-
-    32 eps sqrt(d): a few times the rounding of the sums and of the factorisation. It is a ratio
-    so that it does not depend on the columns' units.
-    """
-    return 32.0 * EPS * float(np.sqrt(d))
-
-
-def cholesky(values: Array) -> tuple[Array, NDArrayBool]:
-    """Lower Cholesky factors (k, d, d), and which matrices are singular in double precision."""
-    d = values.shape[-1]
-    with np.errstate(divide="ignore", invalid="ignore"):  # what is not positive is marked bad
-        scale = np.sqrt(np.diagonal(values, axis1=1, axis2=2))
-        unit = values / (scale[:, :, None] * scale[:, None, :])
-    bad = ~np.isfinite(unit).all(axis=(1, 2))
-    unit[bad] = np.eye(d)
-    try:
-        chol = np.linalg.cholesky(unit)
-    except np.linalg.LinAlgError:  # one of them: find out which
-        chol = np.zeros_like(unit)
-        for k in range(len(unit)):
-            try:
-                chol[k] = np.linalg.cholesky(unit[k])
-            except np.linalg.LinAlgError:
-                bad[k] = True
-    bad |= np.diagonal(chol, axis1=1, axis2=2).min(axis=1) ** 2 < singular_ratio(d)
-    return chol * scale[:, :, None], bad
-
-
-def precision_factor(chol: Array) -> Array:
-    """Upper triangular F = L^-T with (L L^T)^-1 = F F^T, for (k, d, d) lower factors L."""
-    return np.stack([dtrtri(lower, lower=1)[0].T for lower in chol])
-
-
-def upper_triangular(factor: Array) -> Array:
-    """The upper triangular U with positive diagonal and U U^T = F F^T, for (k, d, d) factors."""
-    flipped = np.swapaxes(factor[:, ::-1, :], 1, 2)
-    lower = np.swapaxes(np.linalg.qr(flipped, mode="r"), 1, 2)
-    upper = lower[:, ::-1, ::-1]
-    return np.triu(upper * np.sign(np.diagonal(upper, axis1=1, axis2=2))[:, None, :])
+        bad = np.asarray(bad.any(axis=-1))
+        raise singular((axes * variances[..., None, :]) @ np.swapaxes(axes, -1, -2), bad, n)
+    values = (axes * variances[..., None, :]) @ np.swapaxes(axes, -1, -2)
+    factor = upper_triangular(axes / np.sqrt(variances)[..., None, :])
+    return from_factor(values, factor, axes[..., 0, :, :] if common else None)
 
 
 def eigen(values: Array) -> tuple[Array, Array]:
@@ -247,15 +246,33 @@ def eigen(values: Array) -> tuple[Array, Array]:
         return stacked[0].reshape(values.shape[:-1]), stacked[1].reshape(values.shape)
 
 
+def first_fit(bad: NDArrayBool) -> tuple[int, ...]:
+    """Index of the first fit with a component marked in `bad` (..., k); () where there is one."""
+    marked = bad.any(axis=-1)
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(marked)), marked.shape))
+
+
 def degenerate(status: Status, bad: NDArrayBool, n: Array, cause: str) -> DegenerateFit:
-    """The exception for the components marked in `bad` (k,), with their counts from `n`."""
-    which = tuple(int(k) for k in np.flatnonzero(bad))
-    return DegenerateFit(status, which, tuple(float(n[k]) for k in which), cause)
+    """The exception for the components marked in `bad` (..., k), with their counts from `n`.
+
+    Of several fits the first with such components.
+    """
+    fit = first_fit(bad)
+    which = tuple(int(k) for k in np.flatnonzero(bad[fit]))
+    return DegenerateFit(status, which, tuple(float(n[fit][k]) for k in which), cause)
 
 
 def collapsed(bad: NDArrayBool, n: Array, cause: str) -> DegenerateFit:
     """The exception for components whose covariance is singular."""
     return degenerate(Status.COLLAPSED, bad, n, cause)
+
+
+def singular(values: Array, bad: NDArrayBool, n: Array) -> DegenerateFit:
+    """The exception for the matrices (..., k, d, d) marked in `bad` (..., k), with the cause."""
+    fit = first_fit(bad)
+    worst = int(np.argmax(bad[fit]))
+    cause = why_singular(values[fit][worst], float(n[fit][worst]))
+    return collapsed(bad[fit], n[fit], cause)
 
 
 def check_spread(trace: Array, n: Array) -> None:

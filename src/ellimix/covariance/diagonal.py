@@ -24,8 +24,8 @@ class EEI:
 
     def m_step(self, n: Array, scatter: Array, previous: Covariance | None) -> Covariance:
         """Pooled variances."""
-        pooled = scatter.sum(axis=0) / n.sum()
-        return diagonal(np.broadcast_to(pooled, scatter.shape).copy(), n)
+        pooled = np.add.reduce(scatter, axis=-2) / np.add.reduce(n, axis=-1)[..., None]
+        return diagonal(pooled[..., None, :].repeat(n.shape[-1], axis=-2), n)
 
     def n_parameters(self, k: int, d: int) -> int:
         """A variance a feature."""
@@ -45,9 +45,7 @@ class VEI:
     def m_step(self, n: Array, scatter: Array, previous: Covariance | None) -> Covariance:
         """Newton's method on the log-volumes (see `ellimix.covariance.volumes`)."""
         log_volume = log_volumes_of_variances(n, scatter, previous)
-        volume = np.exp(log_volume)
-        shape = (scatter / volume[:, None]).sum(axis=0) / n.sum()
-        return diagonal(volume[:, None] * shape, n)
+        return diagonal(of_one_shape(np.exp(log_volume), scatter, n), n)
 
     def n_parameters(self, k: int, d: int) -> int:
         """k volumes and a shape."""
@@ -85,7 +83,7 @@ class VVI:
 
     def m_step(self, n: Array, scatter: Array, previous: Covariance | None) -> Covariance:
         """Each component's own variances."""
-        return diagonal(scatter / n[:, None], n)
+        return diagonal(scatter / n[..., None], n)
 
     def n_parameters(self, k: int, d: int) -> int:
         """A variance a feature and component."""
@@ -93,15 +91,23 @@ class VVI:
 
 
 def equal_volume(scatter: Array, n: Array) -> Array:
-    """Variances (k, d) of the components' own shapes and one volume (Celeux & Govaert 1995).
+    """Variances (..., k, d) of own shapes and one volume a fit (Celeux & Govaert 1995).
 
     Geometric means are taken in logarithms: a product of d variances overflows early.
     """
     flat = ~(scatter > 0.0)
     if flat.any():
-        raise collapsed(np.asarray(flat.any(axis=1)), n, "its rows have no spread along some axis")
+        raise collapsed(np.asarray(flat.any(axis=-1)), n, "its rows have no spread along some axis")
     log_scatter = np.log(scatter)
-    log_mean = log_scatter.mean(axis=1, keepdims=True)
-    volume = np.exp(log_mean).sum() / n.sum()
-    variances: Array = volume * np.exp(log_scatter - log_mean)
+    log_mean = np.add.reduce(log_scatter, axis=-1, keepdims=True) / scatter.shape[-1]
+    volume = np.add.reduce(np.exp(log_mean), axis=-2) / np.add.reduce(n, axis=-1)[..., None]
+    variances: Array = volume[..., None] * np.exp(log_scatter - log_mean)
+    return variances
+
+
+def of_one_shape(volume: Array, scatter: Array, n: Array) -> Array:
+    """Variances (..., k, d) of given volumes (..., k) and the best common shape."""
+    pooled = np.add.reduce(scatter / volume[..., None], axis=-2)
+    shape = pooled / np.add.reduce(n, axis=-1)[..., None]
+    variances: Array = volume[..., None] * shape[..., None, :]
     return variances

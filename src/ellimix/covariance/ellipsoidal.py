@@ -10,14 +10,13 @@ import numpy as np
 from ellimix.covariance.base import (
     Covariance,
     Structure,
-    cholesky,
-    collapsed,
     from_factor,
     full,
-    precision_factor,
+    log_determinant,
     shared,
-    why_singular,
+    singular,
 )
+from ellimix.covariance.triangular import precision_factors
 from ellimix.covariance.volumes import log_volumes_of_matrices
 from ellimix.records import Array, Moment
 
@@ -30,11 +29,11 @@ class EEE:
     name: str = "EEE"
     words: str = "ellipsoidal, equal volume, shape and orientation"
     structure: Structure = Structure.SHARED
-    moment: Moment = Moment.FULL
+    moment: Moment = Moment.POOLED
 
     def m_step(self, n: Array, scatter: Array, previous: Covariance | None) -> Covariance:
         """The pooled covariance."""
-        return shared(scatter.sum(axis=0) / n.sum(), n)
+        return shared(scatter / np.add.reduce(n, axis=-1)[..., None, None], n)
 
     def n_parameters(self, k: int, d: int) -> int:
         """One symmetric matrix."""
@@ -53,11 +52,12 @@ class VEE:
 
     def m_step(self, n: Array, scatter: Array, previous: Covariance | None) -> Covariance:
         """Newton's method on the log-volumes (see `ellimix.covariance.volumes`)."""
-        volume = np.exp(log_volumes_of_matrices(n, scatter, previous))
-        common = shared((scatter / volume[:, None, None]).sum(axis=0) / n.sum(), n)
+        volume = np.exp(log_volumes_of_matrices(n, scatter, previous))[..., None, None]
+        total = np.add.reduce(n, axis=-1)[..., None, None]
+        common = shared(np.add.reduce(scatter / volume, axis=-3) / total, n)
         return from_factor(
-            volume[:, None, None] * common.values,
-            common.factor / np.sqrt(volume)[:, None, None],
+            volume * common.values[..., None, :, :],
+            common.factor[..., None, :, :] / np.sqrt(volume),
         )
 
     def n_parameters(self, k: int, d: int) -> int:
@@ -77,14 +77,13 @@ class EVV:
 
     def m_step(self, n: Array, scatter: Array, previous: Covariance | None) -> Covariance:
         """Each component's own matrix, with the volumes averaged."""
-        chol, bad = cholesky(scatter)
+        factor, bad = precision_factors(scatter)
         if bad.any():
-            worst = int(np.argmax(bad))
-            raise collapsed(bad, n, why_singular(scatter[worst], float(n[worst])))
-        log_root = np.log(np.diagonal(chol, axis1=1, axis2=2)).mean(axis=1)
-        log_volume = np.log(np.exp(2.0 * log_root).sum() / n.sum())
-        scale = np.exp(log_volume / 2.0 - log_root)[:, None, None]
-        return from_factor(scatter * scale**2, precision_factor(chol * scale))
+            raise singular(scatter, bad, n)
+        log_mean = log_determinant(factor) / scatter.shape[-1]
+        volume = np.add.reduce(np.exp(log_mean), axis=-1) / np.add.reduce(n, axis=-1)
+        scale = (volume[..., None] / np.exp(log_mean))[..., None, None]
+        return from_factor(scatter * scale, factor / np.sqrt(scale))
 
     def n_parameters(self, k: int, d: int) -> int:
         """One volume and k matrices of determinant 1."""
@@ -103,7 +102,7 @@ class VVV:
 
     def m_step(self, n: Array, scatter: Array, previous: Covariance | None) -> Covariance:
         """Each component's own covariance."""
-        return full(scatter / n[:, None, None], n)
+        return full(scatter / n[..., None, None], n)
 
     def n_parameters(self, k: int, d: int) -> int:
         """A symmetric matrix each."""

@@ -24,7 +24,8 @@ import numpy as np
 
 from ellimix.covariance.axes_newton import derivatives, newton_turn, turned_axes
 from ellimix.covariance.axes_planes import tournament, turn_planes
-from ellimix.covariance.base import EPS, Covariance, check_spread, eigen
+from ellimix.covariance.base import Covariance, check_spread, eigen
+from ellimix.covariance.triangular import EPS
 from ellimix.records import Array
 
 MAX_STEPS = 300
@@ -85,12 +86,18 @@ class EqualVolumes:
 def common_orientation(
     criterion: Criterion, n: Array, scatter: Array, previous: Covariance | None
 ) -> Array:
-    """Orthogonal axes (d, d), columns, that minimise the criterion locally.
+    """Orthogonal axes (..., d, d), columns, that minimise the criterion locally.
 
     From `previous`'s axes where it has them; else the best of several starts: eigenvectors of
-    the pooled scatter and of the components' own.
+    the pooled scatter and of the components' own. Several fits are searched one by one.
     """
     d = scatter.shape[-1]
+    if n.ndim > 1:
+        if not len(n):
+            return np.empty((*n.shape[:-1], d, d))
+        before = [None if previous is None else previous.at(i) for i in range(len(n))]
+        parts = zip(n, scatter, before, strict=True)
+        return np.stack([common_orientation(criterion, *part) for part in parts])
     check_spread(np.trace(scatter, axis1=1, axis2=2), n)
     if d == 1:
         return np.eye(1)
@@ -110,9 +117,9 @@ def common_orientation(
 
 
 def in_axes(scatter: Array, axes: Array) -> Array:
-    """v_kj = (D^T W_k D)_jj, (k, d), not below 0."""
-    along: Array = np.einsum("ij,kil,lj->kj", axes, scatter, axes, optimize=True)
-    return np.maximum(along, 0.0)
+    """v_kj = (D^T W_k D)_jj, (..., k, d), not below 0."""
+    along: Array = np.einsum("...ij,...kij->...kj", axes, scatter @ axes[..., None, :, :])
+    return np.asarray(np.maximum(along, 0.0))
 
 
 def _descend(state: _State) -> _State:

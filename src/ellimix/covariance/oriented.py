@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from ellimix.covariance.base import Covariance, Structure, eigen, from_axes
-from ellimix.covariance.diagonal import equal_volume
+from ellimix.covariance.diagonal import equal_volume, of_one_shape
 from ellimix.covariance.orientation import (
     EqualVolumes,
     OwnVolumes,
@@ -32,8 +32,8 @@ class EEV:
     def m_step(self, n: Array, scatter: Array, previous: Covariance | None) -> Covariance:
         """Own eigenvectors, pooled eigenvalues, matched by rank."""
         spread, axes = _principal(scatter)
-        pooled = spread.sum(axis=0) / n.sum()
-        return from_axes(axes, np.broadcast_to(pooled, spread.shape), n)
+        pooled = np.add.reduce(spread, axis=-2) / np.add.reduce(n, axis=-1)[..., None]
+        return from_axes(axes, pooled[..., None, :].repeat(n.shape[-1], axis=-2), n)
 
     def n_parameters(self, k: int, d: int) -> int:
         """d eigenvalues and k orientations."""
@@ -54,8 +54,7 @@ class VEV:
         """Own eigenvectors; volumes by Newton's method on the eigenvalues."""
         spread, axes = _principal(scatter)
         volume = np.exp(log_volumes_of_variances(n, spread, previous))
-        shape = (spread / volume[:, None]).sum(axis=0) / n.sum()
-        return from_axes(axes, volume[:, None] * shape, n)
+        return from_axes(axes, of_one_shape(volume, spread, n), n)
 
     def n_parameters(self, k: int, d: int) -> int:
         """k volumes, a shape and k orientations."""
@@ -95,7 +94,7 @@ class VVE:
     def m_step(self, n: Array, scatter: Array, previous: Covariance | None) -> Covariance:
         """Common axes by plane rotations, then each component's variances along them."""
         axes = common_orientation(OwnVolumes(), n, scatter, previous)
-        return from_axes(*_along(axes, in_axes(scatter, axes) / n[:, None]), n, common=True)
+        return from_axes(*_along(axes, in_axes(scatter, axes) / n[..., None]), n, common=True)
 
     def n_parameters(self, k: int, d: int) -> int:
         """k d variances and an orientation."""
@@ -103,11 +102,10 @@ class VVE:
 
 
 def _principal(scatter: Array) -> tuple[Array, Array]:
-    """Eigenvalues (k, d), not below 0, in ascending order, and eigenvectors (k, d, d)."""
+    """Eigenvalues (..., k, d), not below 0, ascending, and eigenvectors (..., k, d, d)."""
     values, vectors = eigen(scatter)
     return np.maximum(values, 0.0), vectors
 
 
 def _along(axes: Array, variances: Array) -> tuple[Array, Array]:
-    k, d = variances.shape
-    return np.broadcast_to(axes, (k, d, d)), variances
+    return np.broadcast_to(axes[..., None, :, :], (*variances.shape, axes.shape[-1])), variances

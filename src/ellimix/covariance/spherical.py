@@ -23,8 +23,9 @@ class EII:
 
     def m_step(self, n: Array, scatter: Array, previous: Covariance | None) -> Covariance:
         """One variance: the pooled scatter per feature."""
-        k, d = scatter.shape
-        return spherical(np.full(k, scatter.sum() / (n.sum() * d)), d, n)
+        d = scatter.shape[-1]
+        pooled = scatter.sum(axis=(-2, -1)) / (np.add.reduce(n, axis=-1) * d)
+        return spherical(pooled[..., None].repeat(n.shape[-1], axis=-1), d, n)
 
     def n_parameters(self, k: int, d: int) -> int:
         """One variance."""
@@ -43,7 +44,8 @@ class VII:
 
     def m_step(self, n: Array, scatter: Array, previous: Covariance | None) -> Covariance:
         """A variance each: the mean over features."""
-        return spherical(scatter.mean(axis=1) / n, scatter.shape[1], n)
+        d = scatter.shape[-1]
+        return spherical(np.add.reduce(scatter, axis=-1) / (n * d), d, n)
 
     def n_parameters(self, k: int, d: int) -> int:
         """A variance each."""

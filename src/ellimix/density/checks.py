@@ -5,14 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ellimix.covariance import parse
-from ellimix.covariance.base import (
-    Covariance,
-    Family,
-    Structure,
-    cholesky,
-    from_factor,
-    precision_factor,
-)
+from ellimix.covariance.base import Covariance, Family, Structure, from_factor
+from ellimix.covariance.triangular import cholesky, precision_factor
 from ellimix.inference.base import Parameters
 from ellimix.records import Array
 

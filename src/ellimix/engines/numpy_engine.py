@@ -40,8 +40,9 @@ class NumpyEngine:
             # a row of weight 0 counts for nothing, even where its log-likelihood is not finite
             loglik = float(weight @ np.where(weight > 0.0, log_total, 0.0))
             disorder, total = float(weight @ entropy), float(weight.sum())
-        n, s1, s2 = _sums(share, columns, potentials.center, potentials.moment)
-        return SufficientStatistics(n, s1, s2, potentials.center, loglik, disorder, total, rows)
+        center, moment = potentials.center, potentials.moment
+        n, s1, s2 = _sums(share, columns, center, moment)
+        return SufficientStatistics(n, s1, s2, center, loglik, disorder, total, rows, moment)
 
     def accumulate(
         self, responsibilities: Array, block: Block, center: Array, moment: Moment
@@ -54,7 +55,7 @@ class NumpyEngine:
             share = share * block.weight
             total = float(block.weight.sum())
         n, s1, s2 = _sums(share, _columns(block), center, moment)
-        return SufficientStatistics(n, s1, s2, center, 0.0, 0.0, total, rows)
+        return SufficientStatistics(n, s1, s2, center, 0.0, 0.0, total, rows, moment)
 
 
 def normalise(log_joint: Array) -> tuple[Array, Array]:
@@ -141,7 +142,7 @@ def _sums(
     k, d = center.shape
     n = share.sum(axis=1)
     s1 = np.empty((k, d))
-    s2 = np.empty((k, d) if moment is Moment.DIAGONAL else (k, d, d))
+    s2 = np.zeros(_moment_shape(moment, k, d))
     root = np.sqrt(share)
     z = np.empty_like(columns)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -153,6 +154,12 @@ def _sums(
             z *= root[j]
             if moment is Moment.DIAGONAL:
                 np.einsum("dn,dn->d", z, z, out=s2[j])
+            elif moment is Moment.POOLED:
+                s2 += z @ z.T
             else:
                 np.matmul(z, z.T, out=s2[j])
     return n, s1, s2
+
+
+def _moment_shape(moment: Moment, k: int, d: int) -> tuple[int, ...]:
+    return {Moment.DIAGONAL: (k, d), Moment.POOLED: (d, d), Moment.FULL: (k, d, d)}[moment]

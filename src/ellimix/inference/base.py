@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from ellimix.covariance.base import Covariance, Family, Structure
-from ellimix.records import Array, Moment, Potentials, SufficientStatistics
+from ellimix.covariance.base import Covariance, Family, Structure, stack_covariances
+from ellimix.records import Array, Index, Moment, Potentials, SufficientStatistics
 
 LOG_2PI = float(np.log(2.0 * np.pi))
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Parameters of a mixture of Gaussians.
+    """Parameters of a mixture of Gaussians, or of a stack of them with axes in front.
 
     Parameters
     ----------
-    weights : ndarray of shape (k,)
+    weights : ndarray of shape (..., k)
         Non-negative, sum 1.
-    means : ndarray of shape (k, d)
+    means : ndarray of shape (..., k, d)
     covariance : Covariance
     """
 
     weights: Array
     means: Array
     covariance: Covariance
+
+    def at(self, index: Index) -> Parameters:
+        """The parameters of some fits: an int gives one fit's own, anything else a stack."""
+        return Parameters(self.weights[index], self.means[index], self.covariance.at(index))
+
+
+def stack(parameters: Sequence[Parameters]) -> Parameters:
+    """One record with a fit axis from the parameters of single fits of one family and k."""
+    return Parameters(
+        np.stack([p.weights for p in parameters]),
+        np.stack([p.means for p in parameters]),
+        stack_covariances([p.covariance for p in parameters]),
+    )
 
 
 class Inference(Protocol):
@@ -39,15 +53,15 @@ class Inference(Protocol):
         ...
 
     def update(self, statistics: SufficientStatistics, previous: Parameters | None) -> Parameters:
-        """The M-step. Raises `DegenerateFit`."""
+        """The M-step. Raises `DegenerateFit`; of stacked fits, where one of them is degenerate."""
         ...
 
     def potentials(self, model: Parameters) -> Potentials:
         """What an engine needs for the E-step."""
         ...
 
-    def penalty(self, model: Parameters) -> float:
-        """What the objective adds to the log-likelihood, in nats."""
+    def penalty(self, model: Parameters) -> float | Array:
+        """What the objective adds to the log-likelihood, in nats; (...,) where fits differ."""
         ...
 
 
@@ -57,11 +71,11 @@ def plug_in(model: Parameters, moment: Moment) -> Potentials:
     offset_k = log pi_k - 1/2 (d log 2 pi + log |Sigma_k|); a component of weight 0 has -inf.
     """
     covariance = model.covariance
-    k, d = model.means.shape
+    d = model.means.shape[-1]
     with np.errstate(divide="ignore"):
         log_weights = np.log(model.weights)
-    offset = log_weights - 0.5 * (d * LOG_2PI + covariance.log_det)
+    offset = log_weights - 0.5 * (covariance.log_det + d * LOG_2PI)
     factor = covariance.factor
     if covariance.structure is Structure.SPHERICAL:
-        factor = np.broadcast_to(factor[:, None], (k, d))
+        factor = factor[..., None].repeat(d, axis=-1)
     return Potentials(offset, model.means, factor, covariance.structure.factor, moment)

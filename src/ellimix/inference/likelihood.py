@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
-from ellimix.covariance.base import EPS, Family, degenerate
-from ellimix.errors import Status
+from ellimix.covariance.base import Family, degenerate
+from ellimix.covariance.triangular import EPS
+from ellimix.errors import DegenerateFit, Status
 from ellimix.inference.base import Parameters, plug_in
-from ellimix.records import Array, Potentials, SufficientStatistics
+from ellimix.records import Array, Moment, Potentials, SufficientStatistics
 
 # A component whose share of the total weight is below this has lost its rows: its mean would be a
 # quotient of rounding errors.
@@ -36,19 +38,24 @@ class MaximumLikelihood:
     def update(self, statistics: SufficientStatistics, previous: Parameters | None) -> Parameters:
         """The M-step (Celeux & Govaert 1995, section 2).
 
+        Stacked statistics, and stacked `previous` parameters, give stacked parameters: each fit's
+        own, to rounding.
+
         Raises
         ------
         DegenerateFit
-            A component is empty or its covariance singular, or the statistics overflowed.
+            A component is empty or its covariance singular, or the statistics overflowed. Where
+            fits are stacked the exception is that of one such fit, and does not say of which.
         """
-        n = statistics.n
-        self._check(statistics)
+        n, moment = statistics.n, statistics.moment
+        total = np.add.reduce(n, axis=-1)[..., None]
+        _check(statistics, total)
         means = statistics.means()
-        scatter = _without_rounding(statistics.scatter(), n, means)
+        scatter = _without_rounding(statistics.scatter(), n, means, moment)
         if self.reg_covar > 0.0:
-            scatter = scatter + _pseudo_scatter(self.reg_covar * n, scatter)
+            scatter = scatter + _pseudo_scatter(self.reg_covar * n, means.shape[-1], moment)
         before = previous.covariance if previous is not None else None
-        return Parameters(n / n.sum(), means, self.family.m_step(n, scatter, before))
+        return Parameters(n / total, means, self.family.m_step(n, scatter, before))
 
     def potentials(self, model: Parameters) -> Potentials:
         """The log-densities of the weighted components."""
@@ -58,35 +65,60 @@ class MaximumLikelihood:
         """None: reg_covar is a floor, not a prior; the objective is the log-likelihood."""
         return 0.0
 
-    def _check(self, statistics: SufficientStatistics) -> None:
-        n = statistics.n
-        finite = np.isfinite(n) & np.isfinite(statistics.s1).all(axis=1)
-        finite &= np.isfinite(statistics.s2).reshape(n.size, -1).all(axis=1)
-        if not finite.all():
-            cause = "its sums exceed the range of double precision"
-            raise degenerate(Status.OVERFLOW, ~finite, n, cause)
-        empty = ~(n > EMPTY_SHARE * n.sum())
-        if empty.any():
-            raise degenerate(Status.EMPTY, empty, n, "no row is assigned to it")
+
+def _check(statistics: SufficientStatistics, total: Array) -> None:
+    n, s1, s2 = statistics.n, statistics.s1, statistics.s2
+    if not (_finite(s2) and _finite(s1) and _finite(n)):
+        _check_range(statistics)
+    sound = n > EMPTY_SHARE * total
+    if not sound.all():
+        raise degenerate(Status.EMPTY, ~sound, n, "no row is assigned to it")
 
 
-def _pseudo_scatter(amount: Array, scatter: Array) -> Array:
-    if scatter.ndim == 2:
-        return amount[:, None]
-    return amount[:, None, None] * np.eye(scatter.shape[1])
+def _check_range(statistics: SufficientStatistics) -> None:
+    n, s2 = statistics.n, statistics.s2
+    finite = np.isfinite(n) & np.isfinite(statistics.s1).all(axis=-1)
+    if statistics.moment is not Moment.POOLED:
+        finite &= np.isfinite(s2).reshape(*n.shape, -1).all(axis=-1)
+    if not finite.all():
+        cause = "its sums exceed the range of double precision"
+        raise degenerate(Status.OVERFLOW, ~finite, n, cause)
+    if not np.isfinite(s2).all():
+        cause = "the shared covariance: its sums exceed the range of double precision"
+        raise DegenerateFit(Status.OVERFLOW, (), (), cause)
 
 
-def _without_rounding(scatter: Array, n: Array, means: Array) -> Array:
+def _finite(array: Array) -> bool:
+    """Whether all numbers are certainly finite: a sum of squares that overflows proves nothing."""
+    return math.isfinite(np.vdot(array, array))
+
+
+def _pseudo_scatter(amount: Array, d: int, moment: Moment) -> Array:
+    match moment:
+        case Moment.DIAGONAL:
+            return amount[..., None]
+        case Moment.POOLED:
+            return np.asarray(np.add.reduce(amount, axis=-1)[..., None, None] * np.eye(d))
+        case Moment.FULL:
+            return np.asarray(amount[..., None, None] * np.eye(d))
+
+
+def _without_rounding(scatter: Array, n: Array, means: Array, moment: Moment) -> Array:
     """Scatter with the columns cleared whose spread is the rounding of their mean.
 
     Rows that are all equal have a scatter of exactly 0 only where the mean is exact; a few units
     in the last place of the mean are no spread either.
     """
-    if scatter.ndim == 2:
-        deviations = np.sqrt(scatter / n[:, None])
-        return np.where(deviations <= 4.0 * EPS * np.abs(means), 0.0, scatter)
-    variances = np.diagonal(scatter, axis1=1, axis2=2) / n[:, None]
-    noise = np.sqrt(np.maximum(variances, 0.0)) <= 4.0 * EPS * np.abs(means)
+    rounding = np.abs(means) * (4.0 * EPS)  # of a row, in each component
+    if moment is Moment.DIAGONAL:
+        noise = np.sqrt(scatter / n[..., None]) <= rounding
+        return np.where(noise, 0.0, scatter) if noise.any() else scatter
+    variances = np.maximum(scatter.diagonal(0, -2, -1), 0.0)
+    if moment is Moment.POOLED:  # noise in the sum is noise in each component
+        total = np.add.reduce(n, axis=-1)[..., None]
+        noise = np.sqrt(variances / total) <= rounding.max(axis=-2)
+    else:
+        noise = np.sqrt(variances / n[..., None]) <= rounding
     if not noise.any():
         return scatter
-    return np.where(noise[:, :, None] | noise[:, None, :], 0.0, scatter)
+    return np.where(noise[..., :, None] | noise[..., None, :], 0.0, scatter)
