@@ -4,25 +4,30 @@
 
     until each fit has a status:
     1  potentials = inference.potentials(model)                       of every fit that still runs
-    2  statistics = source.reduce(engine.e_step over the tiles)       one pass for all of them
+    2  statistics = source.reduce(engine.step(potentials))            one pass for all of them
     3  objective  = statistics.loglik + inference.penalty(model)      trace, stopping rule
     4  model      = inference.update(statistics, model)               the M-step
 
-A fit that ends, well or badly, drops out; the others go on.
+Fits of the same inference and number of components are one flight: their parameters are stacked,
+and steps 1, 3 and 4 are done once for all of them. A fit that ends, well or badly, drops out; the
+others go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ellimix.density.mixture import Mixture
 from ellimix.engines.base import Engine
 from ellimix.errors import DegenerateFit, Status
 from ellimix.inference.base import Inference, Parameters
-from ellimix.records import Array, Block, SufficientStatistics
+from ellimix.inference.base import stack as stack_parameters
+from ellimix.records import Array, SufficientStatistics
 from ellimix.report import FitReport
 from ellimix.sources.base import Source
 from ellimix.sources.threads import one_blas_thread
@@ -86,8 +91,133 @@ class Progress:
         return replace(self, status=status, message=message)
 
 
+@dataclass(frozen=True)
+class Flight:
+    """Running fits that share a pass's shape.
+
+    Parameters
+    ----------
+    members : ndarray of shape (m,)
+        Numbers of the fits.
+    inference : Inference
+    model : Parameters
+        With a fit axis.
+    objective : ndarray of shape (m,)
+        The last one, per unit of row weight.
+    tol, max_iter : ndarray of shape (m,)
+    iterations : ndarray of shape (m,)
+        Iterations so far.
+    counts : ndarray of shape (m, k) or None
+        Sums of responsibilities in the last pass.
+    """
+
+    members: NDArray[np.intp]
+    inference: Inference
+    model: Parameters
+    objective: Array
+    tol: Array
+    max_iter: NDArray[np.intp]
+    iterations: NDArray[np.intp]
+    counts: Array | None = None
+
+    def at(self, chosen: NDArray[Any]) -> Flight:
+        """The flight of some of the fits."""
+        return Flight(
+            self.members[chosen],
+            self.inference,
+            self.model.at(chosen),
+            self.objective[chosen],
+            self.tol[chosen],
+            self.max_iter[chosen],
+            self.iterations[chosen],
+            None if self.counts is None else self.counts[chosen],
+        )
+
+
 # sees all fits after an iteration; True asks those that still run to stop
-Observer = Callable[[Sequence[Progress]], bool]
+Observer = Callable[["Fits"], bool]
+
+
+class Fits(Sequence[Progress]):
+    """All fits of a run, as they stand: what the loop writes and observers read."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self._begun = [_begin(task) for task in tasks]
+        self._traces: list[list[float]] = [[] for _ in tasks]
+        self._ended: dict[int, Progress] = {
+            i: fit for i, fit in enumerate(self._begun) if not fit.running
+        }
+        self.flights = self._grouped()
+
+    @property
+    def running(self) -> bool:
+        """Whether any fit still takes part in passes."""
+        return bool(self.flights)
+
+    def __len__(self) -> int:
+        return len(self._begun)
+
+    @overload
+    def __getitem__(self, index: int) -> Progress: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Progress]: ...
+
+    def __getitem__(self, index: int | slice) -> Progress | list[Progress]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if index in self._ended:
+            return self._ended[index]
+        for flight in self.flights:
+            (place,) = np.nonzero(flight.members == index)
+            if place.size:
+                return self._progress(flight, int(place[0]))
+        raise IndexError(index)
+
+    def record(self, flight: Flight, objective: Array) -> None:
+        """Write an iteration's objectives to the traces."""
+        for member, value in zip(flight.members.tolist(), objective.tolist(), strict=True):
+            self._traces[member].append(value)
+
+    def end(self, flight: Flight, place: int, status: Status, sentence: str = "") -> None:
+        """Give a fit its final status."""
+        member = int(flight.members[place])
+        self._ended[member] = self._progress(flight, place).ended(status, sentence)
+
+    def end_all(self, status: Status) -> None:
+        """Give every fit that runs the same final status."""
+        for flight in self.flights:
+            for place in range(flight.members.size):
+                self.end(flight, place, status)
+        self.flights = []
+
+    def _progress(self, flight: Flight, place: int) -> Progress:
+        member = int(flight.members[place])
+        begun = self._begun[member]
+        counts = begun.counts if flight.counts is None else flight.counts[place]
+        trace = tuple(self._traces[member])
+        return replace(begun, model=flight.model.at(place), trace=trace, counts=counts)
+
+    def _grouped(self) -> list[Flight]:
+        groups: dict[Any, list[int]] = {}
+        for number, fit in enumerate(self._begun):
+            if fit.running and fit.model is not None:
+                covariance = fit.model.covariance
+                key = (fit.task.inference, fit.model.means.shape, covariance.orientation is None)
+                groups.setdefault(key, []).append(number)
+        return [self._flight(members) for members in groups.values()]
+
+    def _flight(self, members: list[int]) -> Flight:
+        fits = [self._begun[i] for i in members]
+        return Flight(
+            np.array(members, dtype=np.intp),
+            fits[0].task.inference,
+            stack_parameters([fit.model for fit in fits if fit.model is not None]),
+            np.array([fit.task.previous for fit in fits]),
+            np.array([fit.task.tol for fit in fits]),
+            np.array([fit.task.max_iter for fit in fits], dtype=np.intp),
+            np.zeros(len(fits), dtype=np.intp),
+        )
 
 
 def run(
@@ -105,7 +235,7 @@ def run(
     engine : Engine
     tasks : sequence of Task
     observe : callable, optional
-        Called after every iteration with the `Progress` of all fits; returns whether to stop.
+        Called after every iteration with the `Fits`; returns whether to stop.
     feature_names : tuple of str, optional
         For the mixtures and messages.
 
@@ -119,17 +249,18 @@ def run(
     KeyboardInterrupt
         Interrupted before any fit had parameters.
     """
-    fits = [_begin(task) for task in tasks]
+    fits = Fits(tasks)
+    placed = source.placed(engine) if fits.running else source
     with one_blas_thread():
         try:
-            while any(fit.running for fit in fits):
-                fits = _iterate(source, engine, fits)
+            while fits.running:
+                _iterate(placed, engine, fits)
                 if observe is not None and observe(fits):
-                    fits = [f.ended(Status.STOPPED) if f.running else f for f in fits]
+                    fits.end_all(Status.STOPPED)
         except KeyboardInterrupt:
             if all(fit.model is None for fit in fits):
                 raise
-            fits = [f.ended(Status.INTERRUPTED) if f.running else f for f in fits]
+            fits.end_all(Status.INTERRUPTED)
     return [_report(fit, source, engine, feature_names) for fit in fits]
 
 
@@ -161,41 +292,67 @@ def _filled(start: SufficientStatistics) -> tuple[SufficientStatistics, tuple[st
         return start.with_broad(empty, FILL_SHARE), (note,)
 
 
-def _iterate(source: Source, engine: Engine, fits: Sequence[Progress]) -> list[Progress]:
+def _iterate(source: Source, engine: Engine, fits: Fits) -> None:
     """One iteration of every fit that runs."""
-    running = [i for i, fit in enumerate(fits) if fit.running]
-    potentials = [
-        fit.task.inference.potentials(fit.model)
-        for fit in (fits[i] for i in running)
-        if fit.model is not None
+    flights = fits.flights
+    step = engine.step([flight.inference.potentials(flight.model) for flight in flights])
+    passed = source.reduce(step)
+    fits.flights = [
+        rest
+        for flight, statistics in zip(flights, passed, strict=True)
+        for rest in _advance(fits, flight, statistics)
     ]
 
-    def step(block: Block) -> list[SufficientStatistics]:
-        return [engine.e_step(p, block) for p in potentials]
 
-    out = list(fits)
-    for i, statistics in zip(running, source.reduce(step), strict=True):
-        out[i] = _advance(fits[i], statistics)
-    return out
-
-
-def _advance(fit: Progress, statistics: SufficientStatistics) -> Progress:
-    """Objective, M-step, stopping rule."""
-    task, model = fit.task, fit.model
-    if model is None:  # a fit without a model never runs
-        raise AssertionError("a running fit has a model")
-    objective = (statistics.loglik + task.inference.penalty(model)) / statistics.weight
-    if not np.isfinite(objective):
+def _advance(fits: Fits, flight: Flight, statistics: SufficientStatistics) -> Iterable[Flight]:
+    """Objective, M-step, stopping rule; the fits that go on."""
+    penalty = flight.inference.penalty(flight.model)
+    objective = np.asarray((statistics.loglik + penalty) / statistics.weight)
+    finite = np.isfinite(objective)
+    if not finite.all():
         cause = "A row is too far from every component for its density to be a positive number."
-        return fit.ended(Status.OVERFLOW, f"{Status.OVERFLOW.sentence} {cause}")
-    fit = replace(fit, trace=(*fit.trace, float(objective)), counts=statistics.n)
+        for place in np.flatnonzero(~finite):
+            fits.end(flight, int(place), Status.OVERFLOW, f"{Status.OVERFLOW.sentence} {cause}")
+        if not finite.any():
+            return []
+        flight, statistics, objective = flight.at(finite), statistics.at(finite), objective[finite]
+    fits.record(flight, objective)
+    change = np.abs(objective - flight.objective)
+    flight = replace(
+        flight, objective=objective, iterations=flight.iterations + 1, counts=statistics.n
+    )
+    model: Parameters | None
     try:
-        fit = replace(fit, model=task.inference.update(statistics, model))
-    except DegenerateFit as failure:
-        return fit.ended(failure.status, failure.sentence)
-    if abs(fit.change) < task.tol:
-        return fit.ended(Status.CONVERGED)
-    return fit.ended(Status.MAX_ITER) if len(fit.trace) >= task.max_iter else fit
+        model = flight.inference.update(statistics, flight.model)
+    except DegenerateFit:
+        flight, model, sound = _one_by_one(fits, flight, statistics)
+        if model is None:
+            return []
+        change = change[sound]
+    flight = replace(flight, model=model)
+    converged = change < flight.tol
+    done = converged | (flight.iterations >= flight.max_iter)
+    if not done.any():
+        return [flight]
+    for place in np.flatnonzero(done):
+        fits.end(flight, int(place), Status.CONVERGED if converged[place] else Status.MAX_ITER)
+    return [] if done.all() else [flight.at(~done)]
+
+
+def _one_by_one(
+    fits: Fits, flight: Flight, statistics: SufficientStatistics
+) -> tuple[Flight, Parameters | None, NDArray[np.bool_]]:
+    """The M-step of a flight in which some fit is degenerate: that fit ends, the others go on."""
+    models, sound = [], np.ones(flight.members.size, dtype=bool)
+    for place in range(flight.members.size):
+        try:
+            models.append(flight.inference.update(statistics.at(place), flight.model.at(place)))
+        except DegenerateFit as failure:
+            sound[place] = False
+            fits.end(flight, place, failure.status, failure.sentence)
+    if not models:
+        return flight, None, sound
+    return flight.at(sound), stack_parameters(models), sound
 
 
 def _report(

@@ -129,10 +129,11 @@ class DataError(EllimixError, ValueError):
 class MissingExtra(EllimixError, ImportError):
     """An optional package is not installed."""
 
-    def __init__(self, package: str, extra: str) -> None:
+    def __init__(self, package: str, extra: str | None) -> None:
+        wanted = package if extra is None else f"'ellimix[{extra}]'"
         super().__init__(
             f"This needs the package '{package}', which is not installed. "
-            f"Install it with: pip install 'ellimix[{extra}]'"
+            f"Install it with: pip install {wanted}"
         )
 
 

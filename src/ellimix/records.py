@@ -54,11 +54,14 @@ class Block:
         Non-negative row weights; None means 1 each.
     start : int
         Index of the first row in its source.
+    layout : object or None
+        The same rows as an engine laid them out; for no one's eyes but that engine's.
     """
 
     rows: Rows
     weight: Array | None
     start: int = 0
+    layout: object | None = None
 
     @property
     def stop(self) -> int:

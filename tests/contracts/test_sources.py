@@ -14,7 +14,7 @@ import naive
 from ellimix.engines import ENGINES
 from ellimix.errors import DataError
 from ellimix.records import Factor, Moment
-from ellimix.sources.memory import FEWEST_ROWS, MOST_ROWS, MemorySource, tile_rows
+from ellimix.sources.memory import FEWEST_ROWS, MOST_ROWS, MemorySource, block_rows
 from ellimix.sources.threads import available_threads, one_blas_thread
 from problems import random_potentials, random_rows
 
@@ -89,8 +89,8 @@ def test_tiles_follow_from_the_shape_alone(monkeypatch, n, d):
         blocks = MemorySource(rows, threads=threads).blocks()
         sizes.append([block.rows.shape[0] for block in blocks])
     assert sizes[0] == sizes[1]
-    assert max(sizes[0]) <= tile_rows(d)
-    assert FEWEST_ROWS <= tile_rows(d) <= MOST_ROWS
+    assert max(sizes[0]) <= block_rows(d)
+    assert FEWEST_ROWS <= block_rows(d) <= MOST_ROWS
     assert sum(sizes[0]) == n
 
 

@@ -16,11 +16,11 @@ from ellimix import datasets
 from ellimix.cli.summary import Summary, print_summary
 from ellimix.covariance import parse
 from ellimix.density.mixture import Mixture
-from ellimix.engines import ENGINES
+from ellimix.engines import choose
 from ellimix.engines.numpy_engine import normalise
 from ellimix.errors import DataError
 from ellimix.persist import load, save, write_beside
-from ellimix.records import Array
+from ellimix.records import Array, Factor
 from ellimix.selection.search import best_components
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.tables import Table, read_table
@@ -140,9 +140,13 @@ def _fit(table: Table, options: FitOptions) -> Summary:
         )
     family = parse(options.covariance, source.n_features)
     floor = _floor(table)
+    full = family.structure.factor is not Factor.DIAGONAL
+    components = sum(tried) * len(STARTS_EACH)
+    engine = choose("auto", source.n_rows, source.n_features, components, full)
+    source = source.placed(engine)
     cells = best_components(
         source,
-        ENGINES["numpy"],
+        engine,
         family,
         tried,
         reg_covar=floor,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple, final
 
 import numpy as np
@@ -12,14 +13,14 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from ellimix.covariance.base import Covariance, Family, Structure
-from ellimix.engines import ENGINES
-from ellimix.engines.numpy_engine import normalise
+from ellimix.engines import Engine, Posterior, choose
 from ellimix.inference.base import Parameters, plug_in
 from ellimix.records import Array, Block, Factor, Potentials, Rows
 from ellimix.sources.base import Source
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.threads import one_blas_thread
 
+FEW_VALUES = 4096  # in rows so few that setting up threads would cost more than scoring them
 UNCERTAIN = 0.9  # a row is uncertain where its largest responsibility is below this
 
 
@@ -128,7 +129,7 @@ class Mixture:
         k, d = self.means.shape
         return int(k - 1 + k * d + self.family.n_parameters(k, d))
 
-    @property
+    @cached_property
     def potentials(self) -> Potentials:
         """The log-densities of the weighted components, as engines take them."""
         return plug_in(self.parameters, self.family.moment)
@@ -192,53 +193,71 @@ class Mixture:
 
     def log_joint(self, rows: Rows) -> Array:
         """log pi_k + log N(x; mu_k, Sigma_k), natural logarithms, (n, k)."""
-        return self._per_row(rows, lambda log_joint: log_joint.T, (self.n_components,))
+        engine = self._engine(rows.shape[0])
+        out = np.empty((rows.shape[0], self.n_components))
+
+        def step(block: Block) -> None:
+            out[block.start : block.stop] = engine.log_joint(self.potentials, block)
+
+        _each(MemorySource(rows), engine, step)
+        return out
 
     def log_density(self, rows: Rows) -> Array:
         """log p(x), natural logarithm, (n,)."""
-        return self._per_row(rows, lambda log_joint: normalise(log_joint)[0], ())
+        out = np.empty(rows.shape[0])
+        self._posterior(rows, lambda part, found: np.copyto(out[part], found.density))
+        return out
 
     def responsibilities(self, rows: Rows) -> Array:
         """Posterior probabilities of the components, (n, k); rows sum to 1."""
-        return self._per_row(
-            rows, lambda log_joint: normalise(log_joint)[1].T, (self.n_components,)
-        )
+        out = np.empty((rows.shape[0], self.n_components))
+
+        def keep(part: slice, found: Posterior) -> None:
+            if found.responsibilities is not None:
+                out[part] = found.responsibilities
+
+        self._posterior(rows, keep, full=True)
+        return out
 
     def predict(self, rows: Rows) -> NDArray[np.int64]:
         """The most probable component of each row, (n,); the first of equals."""
-        return self.score_rows(MemorySource(rows)).labels
+        out = np.empty(rows.shape[0], dtype=np.int64)
+        self._posterior(rows, lambda part, found: np.copyto(out[part], found.labels))
+        return out
 
-    def score_rows(self, source: Source) -> Scores:
+    def score_rows(self, source: Source, engine: Engine | None = None) -> Scores:
         """Labels, log-likelihood and certainty of all rows, in one pass."""
-        potentials, engine = self.potentials, ENGINES["numpy"]
+        potentials, used = self.potentials, engine or self._engine(source.n_rows)
         labels = np.empty(source.n_rows, dtype=np.int64)
 
         def step(block: Block) -> tuple[float, float, float, float]:
-            log_joint = engine.log_joint(potentials, block).T
-            labels[block.start : block.stop] = log_joint.argmax(axis=0)
-            log_total, share = normalise(log_joint)
-            best = share.max(axis=0)
-            unsure = (best < UNCERTAIN).astype(np.float64)
-            w = np.ones(best.size) if block.weight is None else block.weight
-            counted = np.where(w > 0.0, log_total, 0.0)
-            return float(w @ counted), float(w @ np.log(best)), float(w @ unsure), float(w.sum())
+            found = used.posterior(potentials, block, False)
+            labels[block.start : block.stop] = found.labels
+            unsure = (found.certainty < UNCERTAIN).astype(np.float64)
+            w = np.ones(unsure.size) if block.weight is None else block.weight
+            counted = np.where(w > 0.0, found.density, 0.0)
+            classified = float(w @ np.log(found.certainty))
+            return float(w @ counted), classified, float(w @ unsure), float(w.sum())
 
         with one_blas_thread():
             sums = np.array(list(source.each(step))).sum(axis=0)
         return Scores(labels, *map(float, sums))
 
-    def _per_row(self, rows: Rows, of: Callable[[Array], Array], shape: tuple[int, ...]) -> Array:
-        """``of`` the log-joint (k, tile) of every tile, put together to (n, *shape)."""
-        potentials, engine = self.potentials, ENGINES["numpy"]
-        source = MemorySource(rows)
-        out = np.empty((source.n_rows, *shape))
+    def _posterior(
+        self, rows: Rows, keep: Callable[[slice, Posterior], None], full: bool = False
+    ) -> None:
+        """Hand what the mixture says of each block of rows to `keep`."""
+        engine, potentials = self._engine(rows.shape[0]), self.potentials
 
         def step(block: Block) -> None:
-            out[block.start : block.stop] = of(engine.log_joint(potentials, block).T)
+            keep(slice(block.start, block.stop), engine.posterior(potentials, block, full))
 
-        with one_blas_thread():
-            deque(source.each(step), maxlen=0)
-        return out
+        _each(MemorySource(rows), engine, step)
+
+    def _engine(self, n_rows: int) -> Engine:
+        """The engine for one pass over so many rows."""
+        full = self.covariance.structure.factor is not Factor.DIAGONAL
+        return choose("auto", n_rows, self.n_features, self.n_components, full, passes=1)
 
     def sample(
         self, n: int, rng: np.random.Generator | int | None = None
@@ -273,3 +292,12 @@ class Mixture:
             # precision = F F^T, so F^-T z has covariance Sigma
             rows[part] += solve_triangular(factor, noise[part].T, trans="T").T
         return rows, labels
+
+
+def _each(source: MemorySource, engine: Engine, step: Callable[[Block], None]) -> None:
+    """Call ``step`` for every block; without the cost of threads where there is one small one."""
+    if source.rows.size <= FEW_VALUES:
+        step(Block(source.rows, None))
+        return
+    with one_blas_thread():
+        deque(replace(source, tile=engine.block_rows(source.n_features)).each(step), maxlen=0)

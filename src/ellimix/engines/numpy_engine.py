@@ -7,12 +7,20 @@ components is laid out (k, n).
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
+from ellimix.engines.base import Posterior, Step
 from ellimix.records import Array, Block, Factor, Moment, Potentials, SufficientStatistics
+
+# Values in a tile: 512 KiB of float64. Smaller ones fit a core's cache better, but then threads
+# spend their time handing the interpreter to each other (measured: 1 << 13 to 1 << 17).
+TILE_VALUES = 1 << 16
+FEWEST_ROWS, MOST_ROWS = 256, 16384  # in a tile, however many features
+GROUP_VALUES = 1 << 15  # values of residuals made at once: of many components where rows are few
 
 LOWEST = -750.0  # exp of it is 0: what lies below need not be told from it, and -inf would be NaN
 
@@ -24,25 +32,39 @@ class NumpyEngine:
 
     name: str = "numpy"
 
+    def block_rows(self, d: int) -> int:
+        """Rows in a tile."""
+        return int(np.clip(TILE_VALUES // max(d, 1), FEWEST_ROWS, MOST_ROWS))
+
+    def place(self, block: Block) -> None:
+        """Nothing: tiles are converted as they are read."""
+
+    def step(self, potentials: Sequence[Potentials]) -> Step:
+        """Statistics of a block for each of several groups of fits."""
+
+        def run(block: Block) -> list[SufficientStatistics]:
+            columns = _columns(block)
+            return [_e_step(p, block, columns) for p in potentials]
+
+        return run
+
+    def e_step(self, potentials: Potentials, block: Block) -> SufficientStatistics:
+        """Responsibilities, log-likelihood and sums of one block."""
+        return _e_step(potentials, block, _columns(block))
+
     def log_joint(self, potentials: Potentials, block: Block) -> Array:
         """The k log-potentials of each row, (n, k)."""
         return np.ascontiguousarray(_log_potentials(potentials, _columns(block)).T)
 
-    def e_step(self, potentials: Potentials, block: Block) -> SufficientStatistics:
-        """Responsibilities, log-likelihood and sums of one block."""
-        columns, weight = _columns(block), block.weight
-        log_total, share, entropy = _soft(_log_potentials(potentials, columns))
-        rows = block.rows.shape[0]
-        if weight is None:
-            loglik, disorder, total = float(log_total.sum()), float(entropy.sum()), float(rows)
-        else:
-            share *= weight
-            # a row of weight 0 counts for nothing, even where its log-likelihood is not finite
-            loglik = float(weight @ np.where(weight > 0.0, log_total, 0.0))
-            disorder, total = float(weight @ entropy), float(weight.sum())
-        center, moment = potentials.center, potentials.moment
-        n, s1, s2 = _sums(share, columns, center, moment)
-        return SufficientStatistics(n, s1, s2, center, loglik, disorder, total, rows, moment)
+    def posterior(self, potentials: Potentials, block: Block, full: bool) -> Posterior:
+        """Log-density, best component and, if `full`, all responsibilities of each row."""
+        log_joint = _log_potentials(potentials, _columns(block))
+        labels = log_joint.argmax(axis=0)
+        log_total, share, _ = _soft(log_joint)
+        certainty = share.max(axis=0)
+        return Posterior(
+            log_total, labels, certainty, np.ascontiguousarray(share.T) if full else None
+        )
 
     def accumulate(
         self, responsibilities: Array, block: Block, center: Array, moment: Moment
@@ -69,23 +91,47 @@ def normalise(log_joint: Array) -> tuple[Array, Array]:
 
 
 def _soft(log_joint: Array) -> tuple[Array, Array, Array]:
-    """What `normalise` gives, and the entropy of each row's responsibilities, in nats (n,)."""
-    if log_joint.shape[1] == 0:
-        return np.zeros(0), np.zeros_like(log_joint), np.zeros(0)
-    top = log_joint.max(axis=0)
-    lost = ~np.isfinite(top)
-    if lost.any():
-        log_joint = np.where(lost, 0.0, log_joint)
-        below = np.maximum(log_joint - np.where(lost, 0.0, top), LOWEST)
+    """What `normalise` gives, and the entropy of each row's responsibilities, in nats (..., n)."""
+    if log_joint.shape[-1] == 0:
+        empty = np.zeros((*log_joint.shape[:-2], 0))
+        return empty, np.zeros_like(log_joint), empty
+    top = log_joint.max(axis=-2)
+    lost = None
+    if not np.isfinite(top).all():
+        lost = ~np.isfinite(top)
+        log_joint = np.where(lost[..., None, :], 0.0, log_joint)
+        below = log_joint - np.where(lost, 0.0, top)[..., None, :]
     else:
-        below = np.maximum(log_joint - top, LOWEST)
+        below = log_joint - top[..., None, :]
+    np.maximum(below, LOWEST, out=below)
     share = np.exp(below)
-    total = share.sum(axis=0)
-    share /= total
+    total = share.sum(axis=-2)
+    share /= total[..., None, :]
     log_sum = np.log(total)
     # -sum r log r with log r = below - log_sum
-    entropy = log_sum - np.einsum("kn,kn->n", share, below)
-    return np.where(lost, -np.inf, top + log_sum), share, entropy
+    entropy = log_sum - np.einsum("...kn,...kn->...n", share, below)
+    log_total = top + log_sum if lost is None else np.where(lost, -np.inf, top + log_sum)
+    return log_total, share, entropy
+
+
+def _e_step(potentials: Potentials, block: Block, columns: Array) -> SufficientStatistics:
+    weight = block.weight
+    log_total, share, entropy = _soft(_log_potentials(potentials, columns))
+    rows = block.rows.shape[0]
+    loglik: float | Array
+    disorder: float | Array
+    if weight is None:
+        loglik, disorder, total = log_total.sum(axis=-1), entropy.sum(axis=-1), float(rows)
+    else:
+        share *= weight
+        # a row of weight 0 counts for nothing, even where its log-likelihood is not finite
+        loglik = np.where(weight > 0.0, log_total, 0.0) @ weight
+        disorder, total = entropy @ weight, float(weight.sum())
+    if potentials.offset.ndim == 1:
+        loglik, disorder = float(loglik), float(disorder)
+    center, moment = potentials.center, potentials.moment
+    n, s1, s2 = _sums(share, columns, center, moment)
+    return SufficientStatistics(n, s1, s2, center, loglik, disorder, total, rows, moment)
 
 
 def _columns(block: Block) -> Array:
@@ -93,73 +139,86 @@ def _columns(block: Block) -> Array:
     return np.ascontiguousarray(block.rows.T, dtype=np.float64)
 
 
+def _groups(components: int, columns: Array) -> Iterator[slice]:
+    """Components taken together: many where rows are few, one where they fill the cache."""
+    size = max(1, GROUP_VALUES // max(1, columns.size))
+    for first in range(0, components, size):
+        yield slice(first, min(first + size, components))
+
+
 def _log_potentials(potentials: Potentials, columns: Array) -> Array:
-    """(k, n)."""
-    out = np.empty((potentials.offset.size, columns.shape[1]))
+    """(..., k, n)."""
+    *lead, k, d = potentials.center.shape
+    center = potentials.center.reshape(-1, d)
+    out = np.empty((center.shape[0], columns.shape[1]))
     with np.errstate(over="ignore", invalid="ignore"):
-        _DISTANCES[potentials.shape](potentials, columns, out)
+        if potentials.shape is Factor.SHARED:
+            _shared(potentials, columns, out.reshape(center.shape[0] // k, k, out.shape[1]))
+        elif potentials.shape is Factor.DIAGONAL:
+            _diagonal(center, potentials.factor.reshape(-1, d), columns, out)
+        else:
+            _full(center, potentials.factor.reshape(-1, d, d), columns, out)
         out *= -0.5
-        out += potentials.offset[:, None]
-    out[np.isnan(out)] = -np.inf  # inf - inf: beyond the range of double precision
-    return out
+        out += potentials.offset.reshape(-1, 1)
+        # inf - inf: beyond the range of double precision
+        if np.isnan(out.sum()):
+            out[np.isnan(out)] = -np.inf
+    return out.reshape(*lead, k, out.shape[1])
 
 
-def _diagonal(potentials: Potentials, columns: Array, out: Array) -> None:
-    z = np.empty_like(columns)
-    for k, center in enumerate(potentials.center):
-        np.subtract(columns, center[:, None], out=z)
-        z *= potentials.factor[k][:, None]
-        np.einsum("dn,dn->n", z, z, out=out[k])
+def _diagonal(center: Array, factor: Array, columns: Array, out: Array) -> None:
+    for group in _groups(center.shape[0], columns):
+        z = columns - center[group, :, None]
+        z *= factor[group, :, None]
+        np.einsum("gdn,gdn->gn", z, z, out=out[group])
 
 
-def _full(potentials: Potentials, columns: Array, out: Array) -> None:
-    z, white = np.empty_like(columns), np.empty_like(columns)
-    for k, center in enumerate(potentials.center):
-        np.subtract(columns, center[:, None], out=z)
-        np.matmul(potentials.factor[k].T, z, out=white)
-        np.einsum("dn,dn->n", white, white, out=out[k])
+def _full(center: Array, factor: Array, columns: Array, out: Array) -> None:
+    whitening = np.swapaxes(factor, 1, 2)
+    for group in _groups(center.shape[0], columns):
+        white = whitening[group] @ (columns - center[group, :, None])
+        np.einsum("gdn,gdn->gn", white, white, out=out[group])
 
 
 def _shared(potentials: Potentials, columns: Array, out: Array) -> None:
-    # Rows are whitened once, not once a component, about the centers' mean: whitening raw rows
-    # would lose the digits that an offset of the data takes.
-    middle = potentials.center.mean(axis=0)
-    white = potentials.factor.T @ (columns - middle[:, None])
-    white_centers = (potentials.center - middle) @ potentials.factor
-    z = np.empty_like(columns)
-    for k, center in enumerate(white_centers):
-        np.subtract(white, center[:, None], out=z)
-        np.einsum("dn,dn->n", z, z, out=out[k])
-
-
-_DISTANCES = {Factor.DIAGONAL: _diagonal, Factor.SHARED: _shared, Factor.FULL: _full}
+    # Rows are whitened once a fit, not once a component, about the centers' mean: whitening raw
+    # rows would lose the digits that an offset of the data takes.
+    k, d = potentials.center.shape[-2:]
+    fits = zip(
+        potentials.center.reshape(-1, k, d), potentials.factor.reshape(-1, d, d), out, strict=True
+    )
+    for center, factor, distances in fits:
+        middle = center.mean(axis=0)
+        white = factor.T @ (columns - middle[:, None])
+        white_centers = (center - middle) @ factor
+        for group in _groups(k, columns):
+            z = white - white_centers[group, :, None]
+            np.einsum("gdn,gdn->gn", z, z, out=distances[group])
 
 
 def _sums(
     share: Array, columns: Array, center: Array, moment: Moment
 ) -> tuple[Array, Array, Array]:
-    """n (k,), s1 (k, d) and s2 for weighted responsibilities (k, n)."""
-    k, d = center.shape
-    n = share.sum(axis=1)
-    s1 = np.empty((k, d))
-    s2 = np.zeros(_moment_shape(moment, k, d))
-    root = np.sqrt(share)
-    z = np.empty_like(columns)
+    """n (..., k), s1 (..., k, d) and s2 for weighted responsibilities (..., k, n)."""
+    *lead, k, d = center.shape
+    about = center.reshape(-1, d)
+    flat = share.reshape(about.shape[0], share.shape[-1])
+    s1 = np.empty((flat.shape[0], d))
+    diagonal = moment is Moment.DIAGONAL
+    s2 = np.empty((flat.shape[0], d) if diagonal else (flat.shape[0], d, d))
+    root = np.sqrt(flat)
     with np.errstate(over="ignore", invalid="ignore"):
-        for j in range(k):
-            np.subtract(columns, center[j][:, None], out=z)
-            np.matmul(z, share[j], out=s1[j])
+        for group in _groups(flat.shape[0], columns):
+            z = columns - about[group, :, None]
+            np.matmul(z, flat[group, :, None], out=s1[group, :, None])
             # the square root keeps the product symmetric to the bit (one syrk), and the square of
             # a far row of weight 0 from overflowing
-            z *= root[j]
-            if moment is Moment.DIAGONAL:
-                np.einsum("dn,dn->d", z, z, out=s2[j])
-            elif moment is Moment.POOLED:
-                s2 += z @ z.T
+            z *= root[group, None, :]
+            if diagonal:
+                np.einsum("gdn,gdn->gd", z, z, out=s2[group])
             else:
-                np.matmul(z, z.T, out=s2[j])
-    return n, s1, s2
-
-
-def _moment_shape(moment: Moment, k: int, d: int) -> tuple[int, ...]:
-    return {Moment.DIAGONAL: (k, d), Moment.POOLED: (d, d), Moment.FULL: (k, d, d)}[moment]
+                np.matmul(z, np.swapaxes(z, 1, 2), out=s2[group])
+    s2 = s2.reshape(*lead, k, *s2.shape[1:])
+    if moment is Moment.POOLED:
+        s2 = s2.sum(axis=-3)
+    return flat.sum(axis=1).reshape(*lead, k), s1.reshape(*lead, k, d), s2

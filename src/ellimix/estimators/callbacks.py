@@ -6,17 +6,17 @@ iteration, and the estimator that a callback gets holds the best of them so far.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 
-from ellimix.em import Progress
+from ellimix.em import Fits
 
 __all__ = ["CallbackSupport", "FitCallbacks", "with_callbacks"]
 
 # what makes a copy of the estimator a fitted one, from the fits in flight
-Attributes = Callable[[Sequence[Progress]], dict[str, Any]]
+Attributes = Callable[[Fits], dict[str, Any]]
 
 
 class CallbackSupport(CallbackSupportMixin):
@@ -48,10 +48,10 @@ class FitCallbacks:
         self._root.call_on_fit_task_begin(estimator=estimator, **arguments)
         self._iteration = self._begin() if max_iter > 0 else None
 
-    def observe(self, fits: Sequence[Progress]) -> bool:
+    def observe(self, fits: Fits) -> bool:
         """End an iteration; whether a callback asks to stop."""
         stop = self._end(self._iteration, lambda: self._attributes(fits))
-        more = not stop and any(fit.running for fit in fits)
+        more = not stop and fits.running
         self._iteration = self._begin() if more else None
         return stop
 

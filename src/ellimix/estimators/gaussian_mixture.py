@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, final
@@ -18,14 +17,15 @@ from sklearn.utils.validation import validate_data
 
 from ellimix.covariance import ALIASES, FAMILIES, ONE_FEATURE, Family
 from ellimix.density.mixture import Mixture
-from ellimix.em import Observer, Progress, Task, run
-from ellimix.engines import ENGINES
+from ellimix.em import Fits, Observer, Task, run
+from ellimix.engines import NAMES, Engine, choose
 from ellimix.errors import DataError, FitFailed, FitWarning, Status
 from ellimix.estimators.callbacks import FitCallbacks, with_callbacks
 from ellimix.estimators.fitted import FittedMixture, row_weights
 from ellimix.estimators.starting import GivenParameters, first_steps
 from ellimix.estimators.verbose import VerboseObserver
 from ellimix.inference.likelihood import MaximumLikelihood
+from ellimix.records import Factor
 from ellimix.report import FitReport
 from ellimix.sources.memory import MemorySource
 from ellimix.starts import STARTS, Beginning, Given, Start
@@ -74,6 +74,11 @@ class GaussianMixture(FittedMixture):
     order : {"fitted", "weight"}, default="fitted"
         Order of the components: as they came out of the fit, or by descending weight (equal
         weights by ascending means, feature by feature).
+    engine : {"auto", "numpy", "numba"}, default="auto"
+        What computes the passes over the rows. ``"numba"`` compiles them, for the first fit of a
+        kind on a machine, in about a second; ``"auto"`` takes it where the work repays that, as
+        far as it is installed, by a rule on the shape of the data alone (`ellimix.engines.choice`).
+        The two agree to rounding. `report_` says which was used.
 
     Attributes
     ----------
@@ -147,6 +152,7 @@ class GaussianMixture(FittedMixture):
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "order": [StrOptions({"fitted", "weight"})],
+        "engine": [StrOptions({"auto", *NAMES})],
     }
 
     mixture_: Mixture
@@ -171,6 +177,7 @@ class GaussianMixture(FittedMixture):
         verbose: int = 0,
         verbose_interval: int = 10,
         order: str = "fitted",
+        engine: str = "auto",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -187,6 +194,7 @@ class GaussianMixture(FittedMixture):
         self.verbose = verbose
         self.verbose_interval = verbose_interval
         self.order = order
+        self.engine = engine
 
     # -- fitting ---------------------------------------------------------------------------------
 
@@ -228,7 +236,9 @@ class GaussianMixture(FittedMixture):
                 f"n_components = {self.n_components}, n_samples = {usable}"
                 + ("" if source.weight is None else " with a positive weight")
             )
-        tasks = self._tasks(source)
+        engine = self._engine(source)
+        source = source.placed(engine)
+        tasks = self._tasks(source, engine)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         callbacks = FitCallbacks(
             self,
@@ -242,12 +252,12 @@ class GaussianMixture(FittedMixture):
             observers.append(verbose.observe)
         reports = run(
             source,
-            ENGINES["numpy"],
+            engine,
             tasks,
             lambda fits: sum(observer(fits) for observer in observers) > 0,  # all of them see it
             self._names(),
         )
-        self._keep(_best(reports), reports, source)
+        self._keep(_best(reports), reports, source, engine)
         callbacks.finish()
         return self
 
@@ -256,7 +266,14 @@ class GaussianMixture(FittedMixture):
         labels: NDArray[np.int64] = self.fit(X, y, sample_weight=sample_weight).labels_
         return labels
 
-    def _tasks(self, source: MemorySource) -> list[Task]:
+    def _engine(self, source: MemorySource) -> Engine:
+        """The engine that was asked for, or that suits the work."""
+        d = source.n_features
+        full = self._family(d).structure.factor is not Factor.DIAGONAL
+        components = int(self.n_components) * int(self.n_init)
+        return choose(self.engine, source.n_rows, d, components, full)
+
+    def _tasks(self, source: MemorySource, engine: Engine) -> list[Task]:
         """The fits to run: one a start, or one that goes on from the last fit."""
         k, d = self.n_components, source.n_features
         inference = MaximumLikelihood(self._family(d), float(self.reg_covar))
@@ -269,7 +286,7 @@ class GaussianMixture(FittedMixture):
         random = check_random_state(self.random_state)
         moment, floor = inference.family.moment, inference.reg_covar
         beginnings = first_steps(
-            Beginning(source, ENGINES["numpy"], k, moment, floor, random),
+            Beginning(source, engine, k, moment, floor, random),
             inference,
             start,
             given.checked(inference, k, d),
@@ -296,7 +313,7 @@ class GaussianMixture(FittedMixture):
                 f"{family.name} on {d} are asked for. Set warm_start=False to begin anew."
             )
 
-    def _best_so_far(self, dtype: Any, fits: Sequence[Progress]) -> dict[str, Any]:
+    def _best_so_far(self, dtype: Any, fits: Fits) -> dict[str, Any]:
         """Attributes of an estimator as if the fit had stopped now (for callbacks)."""
         best = max(
             (fit for fit in fits if fit.model is not None and fit.trace),
@@ -314,7 +331,9 @@ class GaussianMixture(FittedMixture):
             "lower_bounds_": list(best.trace),
         }
 
-    def _keep(self, best: FitReport, reports: list[FitReport], source: MemorySource) -> None:
+    def _keep(
+        self, best: FitReport, reports: list[FitReport], source: MemorySource, engine: Engine
+    ) -> None:
         """Write the fitted attributes, and warn where there is reason."""
         if self.order == "weight":
             best = best.by_weight()
@@ -331,7 +350,7 @@ class GaussianMixture(FittedMixture):
         self.n_iter_ = best.n_iter
         self.lower_bound_ = best.objective
         self.lower_bounds_ = list(best.trace)
-        self.labels_ = mixture.score_rows(source).labels
+        self.labels_ = mixture.score_rows(source, engine).labels
         if best.status is Status.MAX_ITER and self.max_iter > 0:
             warnings.warn(best.message, ConvergenceWarning, stacklevel=5)
         elif best.status is Status.INTERRUPTED or best.status.failed:

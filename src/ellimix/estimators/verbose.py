@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from time import perf_counter
 
-from ellimix.em import Progress
+from ellimix.em import Fits, Progress
 
 
 class VerboseObserver:
@@ -27,7 +26,7 @@ class VerboseObserver:
         for start in range(n_starts):
             print(f"Initialization {start}")
 
-    def observe(self, fits: Sequence[Progress]) -> bool:
+    def observe(self, fits: Fits) -> bool:
         """Print what happened in the last iteration; never asks to stop."""
         now = perf_counter()
         for number, fit in enumerate(fits):

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ellimix.engines.base import Engine
 from ellimix.records import Block, Rows, SufficientStatistics
 
 T = TypeVar("T")
@@ -15,7 +16,7 @@ Step = Callable[[Block], Sequence[SufficientStatistics]]
 
 
 class Source(Protocol):
-    """Rows, cut into tiles by shape alone."""
+    """Rows, cut into blocks by shape alone."""
 
     @property
     def n_rows(self) -> int:
@@ -37,16 +38,20 @@ class Source(Protocol):
         """Whether rows have weights."""
         ...
 
+    def placed(self, engine: Engine) -> Source:
+        """The same rows in blocks that suit an engine, laid out for it within a stated budget."""
+        ...
+
     def blocks(self) -> Iterator[Block]:
-        """The tiles, in order."""
+        """The blocks, in order."""
         ...
 
     def each(self, step: Callable[[Block], T]) -> Iterator[T]:
-        """``step`` of every tile, in order of the tiles, perhaps computed in parallel."""
+        """``step`` of every block, in order of the blocks, perhaps computed in parallel."""
         ...
 
     def reduce(self, step: Step) -> tuple[SufficientStatistics, ...]:
-        """The sums of ``step``'s statistics over all tiles, added in order of the tiles."""
+        """The sums of ``step``'s statistics over all blocks, added in order of the blocks."""
         ...
 
     def take(self, index: NDArray[np.intp]) -> Rows:

@@ -1,33 +1,35 @@
-"""Rows in memory: fixed tiles, threads, and sums that do not depend on the number of threads."""
+"""Rows in memory: fixed blocks, threads, and sums that do not depend on the number of threads."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, replace
 from functools import reduce as fold
 from typing import TypeVar, final
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ellimix.engines.base import Engine
 from ellimix.errors import DataError
 from ellimix.records import Array, Block, Rows, SufficientStatistics
 from ellimix.sources.base import Step
-from ellimix.sources.threads import available_threads
+from ellimix.sources.threads import available_threads, pool
 
 T = TypeVar("T")
 
-# Values in a tile: 512 KiB of float64. Smaller ones fit a core's cache better, but then threads
-# spend their time handing the interpreter to each other (measured: 1 << 13 to 1 << 17).
-TILE_VALUES = 1 << 16
-FEWEST_ROWS, MOST_ROWS = 256, 16384  # in a tile, however many features
+# Rows up to so many bytes are copied into the engine's layout once; larger data are laid out a
+# block at a time, in every pass, which costs a few percent more time and no memory.
+LAYOUT_BYTES = 2 << 30
+BLOCK_VALUES = 1 << 16  # in a block that no engine has cut
+FEWEST_ROWS, MOST_ROWS = 256, 16384
 
 
-def tile_rows(d: int) -> int:
-    """Rows in a tile of d features: a function of the shape alone, so that sums repeat."""
-    return int(np.clip(TILE_VALUES // max(d, 1), FEWEST_ROWS, MOST_ROWS))
+def block_rows(d: int) -> int:
+    """Rows in a block of d features: a function of the shape alone, so that sums repeat."""
+    return int(np.clip(BLOCK_VALUES // max(d, 1), FEWEST_ROWS, MOST_ROWS))
 
 
 @final
@@ -41,9 +43,13 @@ class MemorySource:
     weight : ndarray of shape (n,), optional
         Non-negative, finite, with a positive sum.
     tile : int, optional
-        Rows in a tile; by default a function of d.
+        Rows in a block; by default a function of d.
     threads : int, optional
         Threads of a pass; by default the cores that this process may use.
+    layouts : tuple, optional
+        Each block as an engine laid it out; see `placed`.
+    placed_for : str
+        That engine's name.
 
     Raises
     ------
@@ -55,6 +61,8 @@ class MemorySource:
     weight: Array | None = None
     tile: int | None = None
     threads: int | None = None
+    layouts: tuple[object, ...] | None = None
+    placed_for: str = ""
 
     def __post_init__(self) -> None:
         if self.weight is not None:
@@ -80,31 +88,56 @@ class MemorySource:
         """Whether rows have weights."""
         return self.weight is not None
 
+    @property
+    def _size(self) -> int:
+        return self.tile or block_rows(self.n_features)
+
+    @property
+    def _count(self) -> int:
+        return -(-self.n_rows // self._size)
+
+    def placed(self, engine: Engine) -> MemorySource:
+        """The same rows in blocks that suit an engine, laid out for it once if they may be.
+
+        Also fixes the number of threads, while limits from outside can still be told from ours.
+        """
+        if self.placed_for == engine.name:
+            return self
+        tile = self.tile or engine.block_rows(self.n_features)
+        threads = self.threads or available_threads()
+        cut = replace(self, tile=tile, threads=threads, layouts=None, placed_for=engine.name)
+        if self.rows.nbytes > LAYOUT_BYTES:
+            return cut
+        layouts = tuple(cut.each(engine.place))
+        return replace(cut, layouts=None if any(x is None for x in layouts) else layouts)
+
     def blocks(self) -> Iterator[Block]:
-        """The tiles, in order, as views."""
-        size = self.tile or tile_rows(self.n_features)
-        for start in range(0, self.n_rows, size):
+        """The blocks, in order, as views."""
+        size = self._size
+        for number, start in enumerate(range(0, self.n_rows, size)):
             weight = self.weight[start : start + size] if self.weight is not None else None
-            yield Block(self.rows[start : start + size], weight, start)
+            layout = self.layouts[number] if self.layouts is not None else None
+            yield Block(self.rows[start : start + size], weight, start, layout)
 
     def each(self, step: Callable[[Block], T]) -> Iterator[T]:
-        """``step`` of every tile, in order; a few tiles ahead of the reader at most."""
-        tiles = -(-self.n_rows // (self.tile or tile_rows(self.n_features)))
-        threads = min(self.threads or available_threads(), tiles)
+        """``step`` of every block, in order; a few blocks ahead of the reader at most."""
+        threads = 1 if self._count == 1 else min(self.threads or available_threads(), self._count)
         if threads <= 1:
             yield from map(step, self.blocks())
             return
         waiting: deque[Future[T]] = deque()
-        pool = ThreadPoolExecutor(threads)
+        workers = pool(threads)
         try:
             for block in self.blocks():
-                waiting.append(pool.submit(step, block))
+                waiting.append(workers.submit(step, block))
                 if len(waiting) >= 4 * threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
-            pool.shutdown(cancel_futures=True)
+            for future in waiting:
+                future.cancel()
+            wait(waiting)
 
     def reduce(self, step: Step) -> tuple[SufficientStatistics, ...]:
         """Statistics of all rows, added in order of the tiles."""

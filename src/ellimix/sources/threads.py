@@ -7,22 +7,44 @@ machine, and BLAS's own split would change the last bits of sums with the number
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import cache
 
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["available_threads", "one_blas_thread", "one_thread"]
+__all__ = ["available_threads", "one_blas_thread", "one_thread", "pool"]
 
 
 def available_threads() -> int:
-    """Cores that this process may use, or fewer where ``OMP_NUM_THREADS`` says so."""
+    """Cores that this process may use, or fewer where a limit says so.
+
+    Limits are ``OMP_NUM_THREADS`` and those that threadpoolctl set on BLAS or OpenMP: joblib's
+    workers have one or the other, so that fits run in parallel do not crowd the machine.
+    """
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
         cores = os.cpu_count() or 1
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    return min(cores, int(asked)) if asked.isdigit() and int(asked) > 0 else cores
+    if asked.isdigit() and int(asked) > 0:
+        cores = min(cores, int(asked))
+    limits: list[int | None] = [library.num_threads for library in _controller().lib_controllers]
+    return min([cores, *(limit for limit in limits if limit)])
+
+
+_pools: dict[int, ThreadPoolExecutor] = {}
+
+
+def pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that stay: starting some for every pass costs more than a small pass."""
+    if threads not in _pools:
+        _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="ellimix")
+    return _pools[threads]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pools.clear)  # a forked child has none of the threads
 
 
 @cache

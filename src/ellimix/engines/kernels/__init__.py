@@ -1,0 +1,1 @@
+"""The fused engine's compiled passes."""
