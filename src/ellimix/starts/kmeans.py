@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ellimix.records import Array, Block, Rows, SufficientStatistics
+from ellimix.sources.memory import MemorySource
 from ellimix.sources.threads import one_thread
 from ellimix.starts.base import (
     Beginning,
@@ -23,26 +24,30 @@ from ellimix.starts.base import (
     one_hot,
 )
 
-# Above this many rows, k-means runs on a random sample of so many: Lloyd's iterations on all rows
-# cost more time and memory (a copy of the data) than the fit, and EM moves the means anyway.
-SAMPLE_ROWS = 100_000
+# Above this many rows, k-means runs on a random sample of so many: on all rows it would take longer
+# than the fit, and EM ends as well from there (`benchmarks/starts.py`).
+SAMPLE_ROWS = 20_000
+SAMPLE_ITER = 10  # Lloyd's iterations there: the last digits of a start are of no use
 SMALL = 1_000_000  # values times clusters below which k-means gets one thread
 
 
 @final
 @dataclass(frozen=True)
 class KMeans:
-    """The clusters of ``sklearn.cluster.KMeans(k, n_init=1)``."""
+    """The clusters of ``sklearn.cluster.KMeans(k, n_init=1)``, of a sample where rows are many."""
 
     name: str = "kmeans"
 
     def statistics(self, beginning: Beginning) -> SufficientStatistics:
-        """Every row in its cluster; on a sample, every row with its nearest center."""
+        """Every row, or every row of the sample, in its cluster."""
         from sklearn.cluster import KMeans as SklearnKMeans
 
         k = beginning.k
         rows, weight, index = _rows_to_cluster(beginning)
-        small = rows.size * k < SMALL
+        sampled = rows.shape[0] < beginning.source.n_rows and rows.shape[0] == SAMPLE_ROWS
+        # two threads wait for each other where a thread's part is small: 44 ms become 860 on a
+        # busy machine
+        small = sampled or rows.size * k < SMALL
         with (
             warnings.catch_warnings(),
             np.errstate(over="ignore", invalid="ignore"),  # rows out of range: the status says so
@@ -50,18 +55,24 @@ class KMeans:
         ):
             # fewer distinct rows than clusters: the fit's status will say so, with the component
             warnings.filterwarnings("ignore", message="Number of distinct clusters")
-            model = SklearnKMeans(n_clusters=k, n_init=1, random_state=beginning.random).fit(
-                rows, sample_weight=weight
-            )
-        if index is not None:
+            model = SklearnKMeans(
+                n_clusters=k,
+                n_init=1,
+                max_iter=SAMPLE_ITER if sampled else 300,
+                random_state=beginning.random,
+            ).fit(rows, sample_weight=weight)
+        labels: NDArray[np.integer[Any]] = model.labels_
+        if index is not None and not sampled:  # rows of weight 0 are left out: they count nowhere
             center = np.asarray(model.cluster_centers_, dtype=np.float64)
             return from_nearest(beginning, center)
-        labels: NDArray[np.integer[Any]] = model.labels_
 
         def hard(block: Block) -> Array:
             return one_hot(labels[block.start : block.stop], k)
 
-        return from_responsibilities(beginning, hard)
+        if not sampled:
+            return from_responsibilities(beginning, hard)
+        source = MemorySource(np.ascontiguousarray(rows), weight).placed(beginning.engine)
+        return from_responsibilities(replace(beginning, source=source), hard)
 
 
 @final
