@@ -208,3 +208,43 @@ def best_common_axes_in_the_plane(n, scatter, equal_volume, angles=500):
         matrices = [(axes * v) @ axes.T for v in variances]
         best = max(best, expected_loglik(n, scatter, matrices))
     return best
+
+
+def criterion(rows, weight, members, model):
+    """The criterion of a partition (lists of row numbers), from its definition."""
+    n, d = float(sum(weight)), rows.shape[1]
+    t = np.trace(weighted_covariance(rows, weight)) / d
+    sizes = [float(sum(weight[i] for i in c)) for c in members]
+    covariances = [weighted_covariance(rows[c], [weight[i] for i in c]) for c in members]
+    if model == "EII" or (model == "EEE" and d == 1):
+        return sum(m * np.trace(v) for m, v in zip(sizes, covariances, strict=True))
+    if model == "EEE":
+        pooled = sum(m * v for m, v in zip(sizes, covariances, strict=True)) / n
+        return np.linalg.det(pooled) + np.trace(pooled)
+    total = 0.0
+    for m, v in zip(sizes, covariances, strict=True):
+        volume = np.linalg.det(v) if model == "VVV" and d > 1 else 0.0
+        total += m * math.log(max(volume, 0.0) + np.trace(v) + t / m)
+    return total
+
+
+def agglomerate(rows, weight, model):
+    """Merges (first rows of the two clusters) and costs, trying every pair at every stage."""
+    members = []
+    for i, row in enumerate(rows.tolist()):
+        for cluster in members:
+            if rows[cluster[0]].tolist() == row:
+                cluster.append(i)
+                break
+        else:
+            members.append([i])
+    merges, costs = [], []
+    while len(members) > 1:
+        pairs = [(a, b) for i, a in enumerate(members) for b in members[i + 1 :]]
+        stages = [sorted([c for c in members if c not in (a, b)] + [a + b]) for a, b in pairs]
+        values = [criterion(rows, weight, stage, model) for stage in stages]
+        best = int(np.argmin(values))
+        merges.append((pairs[best][0][0], pairs[best][1][0]))
+        costs.append(values[best] - criterion(rows, weight, members, model))
+        members = stages[best]
+    return merges, costs
