@@ -277,16 +277,19 @@ def test_k_means_of_fewer_distinct_rows_than_clusters_is_quiet():
 
 
 @weighting
-def test_k_means_of_a_sample_assigns_all_rows(monkeypatch, weighted):
+def test_k_means_of_a_sample_gives_the_sample_s_statistics(monkeypatch, weighted):
     rows, labels = clusters(n=200)
     weight = row_weights(n=200, zeros=50) if weighted else None
     monkeypatch.setattr(kmeans, "SAMPLE_ROWS", 50)
     for seed in range(3):
         sums = begin("kmeans", rows, weight, seed=seed)
-        assert_adds_up(sums, rows, weight)
+        assert sums.rows == 50
+        assert sums.n.sum() == pytest.approx(sums.weight)
         order = np.array([np.argmin(((rows - mean) ** 2).sum(axis=1)) for mean in sums.means()])
         if len({*labels[order]}) == K:  # k-means may end in a poor local minimum
-            assert_shared_out(sums, rows, one_hot(labels)[:, labels[order]], weight)
+            for mean, cluster in zip(sums.means(), labels[order], strict=True):
+                own = rows[labels == cluster]
+                assert np.abs(mean - own.mean(axis=0)).max() < 4.0 * own.std() / np.sqrt(10)
             return
     pytest.fail("k-means never found three clusters far apart")
 

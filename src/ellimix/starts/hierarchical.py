@@ -264,10 +264,13 @@ def _with_spread(sums: SufficientStatistics, flat: NDArray[np.bool_]) -> Suffici
     """The same, with the average covariance added to the components marked in `flat` (k,)."""
     if not flat.any():
         return sums
-    filled = sums.n > 0.0
-    inside = replace(sums, n=sums.n[filled], s1=sums.s1[filled], s2=sums.s2[filled])
-    pooled = inside.scatter().sum(axis=0) / sums.n.sum()
+    filled, whole = sums.n > 0.0, sums.moment is Moment.POOLED
+    s2 = sums.s2 if whole else sums.s2[filled]
+    within = replace(sums, n=sums.n[filled], s1=sums.s1[filled], s2=s2).scatter()
+    pooled = (within if whole else within.sum(axis=0)) / sums.n.sum()
     amount = np.where(flat, sums.n, 0.0)
+    if whole:
+        return replace(sums, s2=sums.s2 + amount.sum() * pooled)
     return replace(sums, s2=sums.s2 + np.multiply.outer(amount, pooled))
 
 

@@ -71,7 +71,7 @@ class KMeans:
 
         if not sampled:
             return from_responsibilities(beginning, hard)
-        source = MemorySource(np.ascontiguousarray(rows), weight).placed(beginning.engine)
+        source = MemorySource(rows, weight).placed(beginning.engine)
         return from_responsibilities(replace(beginning, source=source), hard)
 
 
