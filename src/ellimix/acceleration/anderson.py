@@ -18,7 +18,7 @@ class Anderson:
     """Anderson (1965), with regularised least squares and restarts (Henderson & Varadhan 2019).
 
     With f = made - given, D_f and D_g the differences of f and of made over the pairs, the trial
-    is made - D_g c with c = argmin |f - D_f c|^2 + ridge tr(D_f^T D_f) |c|^2.
+    is made - D_g c with c = argmin |f - D_f c|^2 + ridge |D_f|^2 |c|^2.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Anderson:
     """
 
     order: int = 8
-    ridge: float = 1e-10
+    ridge: float = 1e-12
     needed: int = 2
     chains: bool = True
     first_cap: float = np.inf
@@ -46,11 +46,12 @@ class Anderson:
         old = np.arange(self.order)[None, :] < self.order + 1 - depth[:, None]
         by_residual = np.where(old[:, :, None], 0.0, np.diff(residual, axis=1))
         by_made = np.where(old[:, :, None], 0.0, np.diff(made, axis=1))
-        gram = by_residual @ np.swapaxes(by_residual, 1, 2)
-        size = np.trace(gram, axis1=1, axis2=2)
-        moved = size > 0.0
-        lift = np.where(moved, self.ridge * size, 1.0)[:, None, None] * np.eye(self.order)
-        right = by_residual @ residual[:, -1, :, None]
-        coefficients = np.linalg.solve(gram + lift, right)[..., 0]
+        # by singular values: a Gram matrix would square the range of the rates
+        left, size, right = np.linalg.svd(by_residual, full_matrices=False)
+        moved = size[:, 0] > 0.0
+        lift = np.where(moved, self.ridge * size[:, 0] ** 2, 1.0)[:, None]
+        damped = size / (size**2 + lift)
+        along = damped * (right @ residual[:, -1, :, None])[..., 0]
+        coefficients = (left @ along[..., None])[..., 0]
         vector = made[:, -1] - (coefficients[:, None, :] @ by_made)[:, 0]
         return Proposal(vector, moved, np.zeros(moved.shape, dtype=bool))

@@ -51,12 +51,13 @@ class Settled:
     slowest: float = 0.5
 
     def ready(self, memory: Memory, gain: Array) -> tuple[NDArrayBool, NDArrayBool]:
-        """Fits with two gains since the last trial that say so."""
+        """Fits with two gains that say so, and after a trial those that were settled before."""
         known = (memory.gain > 0.0) & (gain > 0.0) & np.isfinite(memory.gain)
         ratio = np.divide(gain, memory.gain, out=np.ones_like(gain), where=known)
         falling = known & (ratio < 1.0) & (gain <= self.largest)
-        settled = memory.settled & (falling | ~known)
+        settled = memory.settled & ~(known & ~falling)
         rise = np.where(known, memory.objective - memory.first, 0.0)
         near = falling & (gain * ratio <= self.share * rise * (1.0 - ratio))
         begins = near & (settled | (ratio >= self.slowest))
-        return begins, settled | begins
+        unknown = np.isnan(gain) | np.isnan(memory.gain)
+        return begins | (settled & unknown), settled | begins
