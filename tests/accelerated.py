@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ellimix.acceleration import SHAPES, Accelerator
+from ellimix.acceleration.accelerator import STRICTER
 from ellimix.engines import ENGINES
 from ellimix.errors import DegenerateFit
 from ellimix.inference.base import Inference, Parameters
@@ -28,7 +29,9 @@ class Run:
     refused: int = 0
     ended: str = ""
     kept: list[float] = field(default_factory=list)  # objectives, without those of rejected trials
-    plain: list[tuple[int, float, float]] = field(default_factory=list)  # passes, objective, gain
+    plain: list[tuple[int, float, float]] = field(
+        default_factory=list
+    )  # passes, objective, gain to stop at
 
 
 def stacked(records: list[SufficientStatistics]) -> SufficientStatistics:
@@ -78,7 +81,8 @@ def accelerated(
                 run.kept.append(run.objective)
             gain = abs(float(advice.gain[j]))
             if np.isfinite(gain):
-                run.plain.append((run.passes, run.objective, gain))
+                stricter = STRICTER if advice.memory.helped[j] else 1.0
+                run.plain.append((run.passes, run.objective, gain / stricter))
             run.trials += int(advice.trial[j])
             try:
                 models[i] = inference.update(part(advice.statistics, j), run.model)
@@ -99,7 +103,7 @@ def accelerated(
             run = runs[i]
             if failed[j]:
                 run.ended = "degenerate"
-            elif abs(advice.gain[j]) < tol:
+            elif advice.converged[j]:
                 run.ended = "converged"
             elif run.passes >= max_iter:
                 run.ended = "max_iter"

@@ -289,6 +289,7 @@ def test_a_rejected_trial_is_taken_back(name):
     assert worse.rejected[0]
     assert not worse.trial[0]
     assert worse.gain[0] == np.inf
+    assert not worse.converged[0]
     assert worse.memory.objective[0] == memory.objective[0]
     ours, expected = about_means(worse.statistics, Factor.FULL), about_means(at, Factor.FULL)
     for left, right in zip(ours, expected, strict=True):

@@ -44,6 +44,8 @@ class Memory:
         By how much the last EM step raised it; NaN where the last step was none.
     settled : ndarray of bool, shape (m,)
         Whether the rule has found the fit's convergence linear.
+    helped : ndarray of bool, shape (m,)
+        Whether a trial has been kept.
     cap : ndarray of shape (m,)
         The longest step that the method may take now, in its own units.
     """
@@ -58,6 +60,7 @@ class Memory:
     first: Array
     gain: Array
     settled: NDArrayBool
+    helped: NDArrayBool
     cap: Array
 
     def take(self, index: Index) -> Memory:
@@ -160,8 +163,9 @@ class Advice:
         Where the pass just made was over a trial that is worse than what was before. Its model is
         to be dropped: the model before it is the best, and is `previous` for the next M-step.
     gain : ndarray of shape (m,)
-        By how much an EM step has just raised the objective, for the stopping rule; infinite where
-        the last step was none.
+        By how much an EM step has just raised the objective; infinite where the last step was none.
+    converged : ndarray of bool, shape (m,)
+        Where that is less than tol, in absolute value; than a part of tol for fits that had help.
     """
 
     memory: Memory
@@ -169,3 +173,4 @@ class Advice:
     trial: NDArrayBool
     rejected: NDArrayBool
     gain: Array
+    converged: NDArrayBool
