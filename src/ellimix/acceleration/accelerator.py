@@ -38,8 +38,8 @@ class Accelerator:
     The stopping rule sees gains of EM steps alone, so that a fit does not stop because a trial
     brought little. A trial moves the fit along the slow directions more than along others, and
     EM's next gain may then be small further away from the maximum than on EM's own path (up to 12
-    tol were lost in 200 problems): fits that had help stop at 0.3 tol. That costs one pass in
-    twenty, and none of these problems ended more than 0.6 tol below EM's own end.
+    tol were lost in 600 problems): fits that had help stop at 0.3 tol. That costs up to a fifth
+    more passes, and none of these problems ended more than 0.6 tol below EM's own end.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ class Settled:
     EM is quick without help. Gains that grow again end it: the fit was on a plateau, from which
     EM shall find its own way.
 
-    The numbers are the loosest at which, in 400 random problems, no fit ended below EM's own
+    The numbers are the loosest of those tried at which, in 400 random problems, no fit ended below EM's own
     maximum (`share` 0.1 sends about one in a hundred to a lower one, and as many to a higher).
 
     Parameters
