@@ -33,8 +33,8 @@ class Settled:
     EM is quick without help. Gains that grow again end it: the fit was on a plateau, from which
     EM shall find its own way.
 
-    The numbers are the loosest of those tried at which, in 400 random problems, no fit ended below EM's own
-    maximum (`share` 0.1 sends about one in a hundred to a lower one, and as many to a higher).
+    The numbers are the loosest of those tried at which, in 400 random problems, no fit ended below
+    EM's own maximum (with `share` 0.1 one in a hundred ends lower).
 
     Parameters
     ----------
