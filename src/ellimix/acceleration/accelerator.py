@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ellimix.acceleration.base import Advice, Memory, Method, Rule
 from ellimix.acceleration.points import Points, coordinates, decode, encode, point_at
-from ellimix.covariance.base import NDArrayBool
+from ellimix.covariance.triangular import NDArrayBool
 from ellimix.records import Array, Factor, SufficientStatistics
 
 FARTHEST = 50.0  # coordinates beyond this would overflow as exponents

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ellimix.acceleration.points import Points
-from ellimix.covariance.base import NDArrayBool
+from ellimix.covariance.triangular import NDArrayBool
 from ellimix.records import Array, SufficientStatistics
 
 Index = NDArray[np.intp]

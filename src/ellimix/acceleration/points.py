@@ -24,10 +24,14 @@ from typing import Any, final
 
 import numpy as np
 
-from ellimix.covariance.base import NDArrayBool, cholesky
+from ellimix.covariance.triangular import NDArrayBool, cholesky
 from ellimix.records import Array, Factor, Moment, SufficientStatistics
 
-SHAPES = {Moment.DIAGONAL: Factor.DIAGONAL, Moment.FULL: Factor.FULL}
+SHAPES = {
+    Moment.DIAGONAL: Factor.DIAGONAL,
+    Moment.POOLED: Factor.SHARED,
+    Moment.FULL: Factor.FULL,
+}
 SQRT2 = float(np.sqrt(2.0))
 
 

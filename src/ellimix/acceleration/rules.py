@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from ellimix.acceleration.base import Memory
-from ellimix.covariance.base import NDArrayBool
+from ellimix.covariance.triangular import NDArrayBool
 from ellimix.records import Array
 
 
