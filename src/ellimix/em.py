@@ -161,15 +161,9 @@ def _advance_with(
     )
     converged = advice.converged
     done = converged | (flight.iterations >= flight.max_iter)
-    if (done & advice.trial).any():  # a trial that no pass would judge: the best model stays
-        for place in np.flatnonzero(done & advice.trial):
-            word = Status.CONVERGED if converged[place] else Status.MAX_ITER
-            fits.end(flight, int(place), word)
-        on = ~(done & advice.trial)
-        if not on.any():
-            return []
-        flight, statistics, converged = flight.at(on), statistics.at(on), converged[on]
-        advice = _part(advice, on)
+    last = done & advice.trial
+    if last.any():  # no pass would judge the trial: these fits end with an EM step
+        advice = accelerator.refuse(advice, statistics, last)
     model, sound, advice = _updated_with(accelerator, advice, fits, flight, statistics)
     if model is None:
         return []
