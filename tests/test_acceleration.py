@@ -22,6 +22,7 @@ from fit_problems import Problem, first, seeds, some, sound_problem
 
 shapes = st.sampled_from(list(Factor))
 sizes = st.integers(1, 4)
+MOMENTS = {shape: moment for moment, shape in SHAPES.items()}
 every = pytest.mark.parametrize("name", tuple(ACCELERATORS))
 
 
@@ -38,7 +39,8 @@ def some_statistics(shape, m, k, d, seed):
         s2 = np.einsum("mnk,mnki,mnkj->mkij", share, away, away)
         s2 = s2.sum(axis=1) if shape is Factor.SHARED else s2
     s1 = np.einsum("mnk,mnki->mki", share, away)
-    return SufficientStatistics(share.sum(axis=1), s1, s2, center, 0.0, 0.0, 30.0, 30)
+    n, moment = share.sum(axis=1), MOMENTS[shape]
+    return SufficientStatistics(n, s1, s2, center, 0.0, 0.0, 30.0, 30, moment)
 
 
 def about_means(s, shape):
@@ -243,15 +245,28 @@ def test_the_order_of_rows_and_the_units_of_columns_do_not_matter(name):
     np.testing.assert_allclose(np.array(after.kept) + jacobian, before.kept, rtol=1e-7)
 
 
-def test_nothing_is_tried_where_a_scatter_is_singular():
-    """A component of two rows in three features: EEE takes it, no coordinates do."""
+def with_a_thin_component(family):
+    """A component of two rows in three features, which such a family takes."""
     random = np.random.default_rng(5)
     rows = np.concatenate([random.normal(size=(80, 3)), [[60.0, 0, 0], [60.0, 1, 0]]])
     labels = np.repeat([0, 1, 2], [40, 40, 2])
-    start = first("EEE", Problem(rows, None, labels, 3))
-    block, inference = Block(rows, None), MaximumLikelihood(FAMILIES["EEE"])
-    (run,) = accelerated(ACCELERATORS["squarem"], inference, [start], [block], 0.0, 20)
+    start = first(family, Problem(rows, None, labels, 3))
+    inference = MaximumLikelihood(FAMILIES[family])
+    return accelerated(ACCELERATORS["squarem"], inference, [start], [Block(rows, None)], 0.0, 20)[0]
+
+
+@pytest.mark.parametrize("family", ["EEI", "VEE"])
+def test_nothing_is_tried_where_a_scatter_is_singular(family):
+    """A scatter each: that component's has no coordinates."""
+    run = with_a_thin_component(family)
     assert run.trials == 0
+    assert run.passes == 20
+    assert (np.diff(run.kept) >= -1e-12).all()
+
+
+def test_a_pooled_scatter_has_coordinates_where_one_component_has_none():
+    run = with_a_thin_component("EEE")
+    assert run.trials > 0
     assert (np.diff(run.kept) >= -1e-12).all()
 
 
