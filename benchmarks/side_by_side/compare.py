@@ -5,15 +5,17 @@ from __future__ import annotations
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, final
 
 from side_by_side.agreement import Parameters, distance, mean_log_likelihood
 from side_by_side.environment import Environments, Unavailable
+from side_by_side.processes import Process, ToolFailed
 from side_by_side.shapes import Shape
 from side_by_side.tools import Tool
-from side_by_side.turns import Pairs, ToolFailed, Worker, in_turn
+from side_by_side.turns import Pairs, Worker, in_turn
 
 AGREE_AFTER: Final = 5
 """Iterations after which parameters and log-likelihoods are compared."""
@@ -109,7 +111,6 @@ class Bench:
             shape.write(folder)
             expected = self._expected(folder, shape)
             with self._worker(self._ours, folder, shape) as ours:
-                ours.start()
                 agreement = self._agreement(self._ours, ours, folder, shape, expected)
                 ours.warm_up(self._target)
                 alone = tuple(ours.iteration() for _ in range(self._pairs))
@@ -118,7 +119,6 @@ class Bench:
                     self._outcome(peer, ours, folder, shape, expected) for peer in self._peers
                 )
                 rate = statistics.mean([before, self._rate(folder, shape)])
-                self.versions[self._ours.name] = ours.versions
         return ShapeResult(shape, outcomes, alone, agreement, rate)
 
     def _outcome(
@@ -130,8 +130,6 @@ class Bench:
             return replace(empty, reason=reason)
         try:
             with self._worker(peer, folder, shape) as theirs:
-                theirs.start()
-                self.versions[peer.name] = theirs.versions
                 agreement = self._agreement(peer, theirs, folder, shape, expected)
                 theirs.warm_up(self._target)
                 pairs = in_turn(ours, theirs, self._pairs)
@@ -139,13 +137,16 @@ class Bench:
             return replace(empty, reason=str(error))
         return replace(empty, pairs=pairs, agreement=agreement)
 
-    def _worker(self, tool: Tool, folder: Path, shape: Shape) -> Worker:
-        return Worker(tool, self._commands[tool.name], folder, shape, self._limit)
+    @contextmanager
+    def _worker(self, tool: Tool, folder: Path, shape: Shape) -> Iterator[Worker]:
+        command = [*self._commands[tool.name], str(folder), tool.dtype(shape)]
+        with Process([*command, *tool.launcher.arguments(shape)], self._limit) as process:
+            self.versions[tool.name] = process.ready()
+            yield Worker(tool, process, folder, shape)
 
     def _expected(self, folder: Path, shape: Shape) -> Parameters:
         """Ours in float64."""
         with self._worker(self._ours, folder, replace(shape, dtype="float64")) as worker:
-            worker.start()
             worker.run(AGREE_AFTER)
             return worker.parameters()
 
@@ -166,7 +167,6 @@ class Bench:
     def _rate(self, folder: Path, shape: Shape) -> float:
         """Operations a second of the matrix product."""
         with self._worker(self._product, folder, shape) as worker:
-            worker.start()
             worker.warm_up(self._target)
             return PRODUCT / min(worker.iteration() for _ in range(3))
 

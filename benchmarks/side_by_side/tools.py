@@ -16,6 +16,7 @@ from side_by_side.shapes import Shape
 WORKERS: Final = Path(__file__).parents[1] / "workers"
 ALL_KINDS: Final = frozenset({"full", "tied", "diag", "spherical"})
 BOTH: Final = ("float64", "float32")
+UNTOLD: Final = 60
 
 
 class Launcher(Protocol):
@@ -102,7 +103,9 @@ class Tool:
     """A tool and what it can do.
 
     `tolerance` is how far its parameters may be from ours (`agreement.distance`) in each precision;
-    `given_start` is whether it can begin from given weights, means and covariances.
+    `given_start` is whether it can begin from given weights, means and covariances, `most` how many
+    iterations it is run for: few where it stops at a fixed point and does not tell. `recompiles` is
+    whether it compiles anew for each number of iterations.
     """
 
     name: str
@@ -111,6 +114,8 @@ class Tool:
     dtypes: tuple[str, ...]
     weighted: bool = False
     given_start: bool = True
+    most: int = 5_000
+    recompiles: bool = False
     tolerance: dict[str, float] = field(default_factory=lambda: {"float64": 1e-8, "float32": 1e-3})
 
     def dtype(self, shape: Shape) -> str:
@@ -180,19 +185,27 @@ def tools(root: Path, torch: str) -> tuple[Tool, list[Tool]]:
             ("float32",),
             given_start=False,
         ),
-        Tool("gmmx", python("jax", "fit_gmmx.py", ("gmmx",)), full_or_diagonal, ("float32",)),
+        Tool(
+            "gmmx",
+            python("jax", "fit_gmmx.py", ("gmmx",)),
+            full_or_diagonal,
+            ("float32",),
+            recompiles=True,
+        ),
         Tool(
             "mlpack",
             python("mlpack", "fit_mlpack.py", ("mlpack",)),
             full_or_diagonal,
             ("float64",),
             given_start=False,
+            most=UNTOLD,
         ),
         Tool(
             "Armadillo",
             Compiled("fit_armadillo.cpp", ("-larmadillo",)),
             full_or_diagonal,
             ("float64",),
+            most=UNTOLD,
         ),
         Tool("mclust", InR("fit_mclust.R", "mclust"), ALL_KINDS, ("float64",)),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from gmmx import EMFitter, GaussianMixtureModelJax
@@ -19,7 +20,8 @@ def prepare(job: Job):
     )
 
     def fit(iterations: int):
-        return EMFitter(max_iter=iterations, tol=-1.0, reg_covar=0.0).fit(rows, start)
+        fitter = EMFitter(max_iter=iterations, tol=-1.0, reg_covar=0.0)
+        return jax.block_until_ready(fitter.fit(rows, start))  # it returns before it has fitted
 
     def read(model) -> Fitted:
         mixture = model.gmm

@@ -73,7 +73,7 @@ while (length(line <- readLines(input, 1)) == 1) {
     clock <- Sys.time()
     fitted <- em(rows, modelName = name, parameters = start, control = control)
     seconds <- as.numeric(Sys.time() - clock, units = "secs")
-    done <- attr(fitted, "info")[["iterations"]]
+    done <- abs(attr(fitted, "info")[["iterations"]]) # negative: not converged
     answer('{"seconds": %.9f, "iterations": %d}', seconds, as.integer(done))
   } else {
     parameters <- fitted$parameters
