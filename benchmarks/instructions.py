@@ -70,9 +70,8 @@ def jobs() -> Iterator[Job]:
 
 def count(switch: Path) -> None:
     """Inside Callgrind: each job's two fits, with a dump of the counts after each."""
-    from problems import mixture_rows, start
-
     import ellimix as em
+    from problems import mixture_rows, start
 
     library = ctypes.CDLL(str(switch))
     gc.disable()
@@ -120,7 +119,9 @@ def measure() -> dict[str, float]:
         command = [*tool, sys.executable, __file__, "--inside", str(switch)]
         one = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
         environment = os.environ | one | {"PYTHONHASHSEED": "0"}
-        done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            command, env=environment, stderr=subprocess.PIPE, text=True, check=False
+        )
         if done.returncode:
             raise SystemExit(done.stderr[-2000:])
         found: dict[str, float] = {}

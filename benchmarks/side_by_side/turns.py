@@ -28,7 +28,7 @@ class Worker:
 
     def __init__(self, tool: Tool, process: Process, folder: Path, shape: Shape) -> None:
         self._process, self._folder, self._shape = process, folder, shape
-        self._most, self._runs = tool.most, 2 if tool.recompiles else 1
+        self._most, self._recompiles = tool.most, tool.recompiles
         self.high = LOW
 
     def run(self, iterations: int) -> tuple[float, int]:
@@ -47,18 +47,27 @@ class Worker:
 
     def warm_up(self, target: float) -> None:
         """Wait for the worker, and find the `high` that takes `target` seconds more than `LOW`."""
-        low, _ = self.run(LOW)
-        low = min(low, self.run(LOW)[0])
+        self.run(LOW)
+        low, _ = self._quickest(LOW, target)
         count, per_iteration = 2, 0.0
         while LOW + count <= self._most:
-            seconds, done = min(self.run(LOW + count) for _ in range(self._runs))
+            seconds, done = self._quickest(LOW + count, target)
             per_iteration = max(seconds - low, 1e-9) / max(done - LOW, 1)
             if seconds - low > target / 4 or done < LOW + count:
                 break
             count *= 4
         self.high = LOW + int(np.clip(target / per_iteration, 2, self._most - LOW))
-        if self._runs > 1:
+        if self._recompiles:
             self.run(self.high)
+
+    def _quickest(self, iterations: int, target: float) -> tuple[float, int]:
+        """Of two runs; a long one, unless it may have compiled, is taken as it is."""
+        first = self.run(iterations)
+        return (
+            first
+            if first[0] > target and not self._recompiles
+            else min(first, self.run(iterations))
+        )
 
     def iteration(self) -> float:
         """Seconds of one iteration."""
@@ -90,4 +99,7 @@ class Pairs:
 def in_turn(ours: Worker, theirs: Worker, pairs: int) -> Pairs:
     """Ours, theirs, ours, theirs ..."""
     times = [(ours.iteration(), theirs.iteration()) for _ in range(pairs)]
-    return Pairs(tuple(a for a, _ in times), tuple(b for _, b in times))
+    taken = Pairs(tuple(a for a, _ in times), tuple(b for _, b in times))
+    if min(statistics.median(taken.ours), statistics.median(taken.theirs), taken.ratio) <= 0.0:
+        raise ToolFailed("times vary by more than the iterations take")
+    return taken
