@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -98,7 +98,7 @@ def count(switch: Path) -> None:
             library.stop(f"{number} {iterations}".encode())
 
 
-def _engine(name: str) -> dict[str, str]:
+def _engine(name: str) -> dict[str, Any]:
     import ellimix as em
 
     known = "engine" in inspect.signature(em.GaussianMixture).parameters

@@ -12,8 +12,18 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from side_by_side.compare import ShapeResult
 
-# Okabe & Ito (2008), told apart without colour vision; the marker differs as well.
-COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Okabe & Ito (2008) and two darker ones; the marker tells peers apart as well.
+COLORS: Final = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+    "#888888",
+    "#661100",
+)
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 
 
@@ -40,13 +50,14 @@ def _ratios(axes: Axes, results: Sequence[ShapeResult], peers: Sequence[str]) ->
         if not points:
             continue
         ratios = [pairs.ratio for pairs, _ in points]
+        shift = 0.5 * ((number + 0.5) / len(peers) - 0.5)  # apart within a row
         spread = [
             [pairs.ratio - pairs.ratios[0] for pairs, _ in points],
             [pairs.ratios[-1] - pairs.ratio for pairs, _ in points],
         ]
         axes.errorbar(
             ratios,
-            [row for _, row in points],
+            [row + shift for _, row in points],
             xerr=spread,
             fmt=MARKERS[number % len(MARKERS)],
             color=COLORS[number % len(COLORS)],
@@ -76,4 +87,4 @@ def _shares(axes: Axes, results: Sequence[ShapeResult]) -> None:
     axes.set_xlim(0, max([100 * share for _, share in known], default=1) * 1.2)
     axes.grid(axis="x", color="0.9")
     axes.set_axisbelow(True)
-    axes.set_xlabel("nominal flops, % of the matrix product's")
+    axes.set_xlabel("nominal flops, % of dgemm's")

@@ -35,7 +35,7 @@ def prepare(job: Job):
 
     def read(model) -> Fitted:
         fitted = model.model_
-        return Fitted(model.num_iter_, fitted.component_probs, fitted.means, fitted.covariances)
+        return Fitted(None, fitted.component_probs, fitted.means, fitted.covariances)
 
     return fit, read
 
