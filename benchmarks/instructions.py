@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import ctypes
 import gc
-import inspect
 import json
 import os
 import platform
@@ -29,7 +28,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -59,8 +58,8 @@ class Job:
 
 
 def jobs() -> Iterator[Job]:
-    """Each engine on shapes that take each of its ways; another engine is another name."""
-    for engine in ("numpy",):
+    """Each engine on shapes that take each of its ways."""
+    for engine in ("numpy", "numba"):
         yield Job(engine, "full", 150, 4, 3)
         yield Job(engine, "full", 4_000, 5, 8)
         yield Job(engine, "full", 2_000, 32, 4)
@@ -91,18 +90,11 @@ def count(switch: Path) -> None:
                 tol=0.0,
                 reg_covar=0.0,
                 max_iter=iterations,
-                **_engine(job.engine),
+                engine=job.engine,
             )
             library.start()
             model.fit(rows)
             library.stop(f"{number} {iterations}".encode())
-
-
-def _engine(name: str) -> dict[str, Any]:
-    import ellimix as em
-
-    known = "engine" in inspect.signature(em.GaussianMixture).parameters
-    return {"engine": name} if known else {}
 
 
 def measure() -> dict[str, float]:
@@ -145,6 +137,7 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "numpy": metadata.version("numpy"),
         "scipy": metadata.version("scipy"),
+        "numba": metadata.version("numba"),
         "scikit-learn": metadata.version("scikit-learn"),
         "valgrind": valgrind.stdout.strip().removeprefix("valgrind-"),
         "processor": f"{platform.machine()} {numpy_simd[-1] if numpy_simd else ''}".strip(),

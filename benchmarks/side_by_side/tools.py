@@ -140,7 +140,7 @@ def tools(root: Path, torch: str) -> tuple[Tool, list[Tool]]:
     loose = {"float64": 1e-8, "float32": 5e-2}  # float32 sums over all rows lose digits with n
     ours = Tool(
         "ellimix",
-        python("main", "fit_ellimix.py", (f"-e {shlex.quote(str(root))}", "numba")),
+        python("main", "fit_ellimix.py", (f"-e {shlex.quote(str(root))}",)),
         ALL_KINDS,
         BOTH,
         weighted=True,

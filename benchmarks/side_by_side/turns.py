@@ -63,11 +63,9 @@ class Worker:
     def _quickest(self, iterations: int, target: float) -> tuple[float, int]:
         """Of two runs; a long one, unless it may have compiled, is taken as it is."""
         first = self.run(iterations)
-        return (
-            first
-            if first[0] > target and not self._recompiles
-            else min(first, self.run(iterations))
-        )
+        if first[0] > target and not self._recompiles:
+            return first
+        return min(first, self.run(iterations))
 
     def iteration(self) -> float:
         """Seconds of one iteration."""

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-
 import ellimix as em
 from protocol import Fitted, Job, serve
 
 
 def prepare(job: Job):
-    engine = {}
-    if "engine" in inspect.signature(em.GaussianMixture).parameters:
-        engine["engine"] = "numba"
-
     def fit(iterations: int):
         model = em.GaussianMixture(
             job.k,
@@ -23,7 +17,7 @@ def prepare(job: Job):
             tol=0.0,
             reg_covar=0.0,
             max_iter=iterations,
-            **engine,
+            engine="numba",
         )
         return model.fit(job.rows, sample_weight=job.row_weights)
 

@@ -6,7 +6,6 @@ log-likelihood of the rows in nats, which is taken after the clock has stopped.
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import sys
@@ -25,10 +24,7 @@ def estimator(library: str, k: int):
         return lambda seed: GaussianMixture(k, random_state=seed)
     from ellimix import GaussianMixture
 
-    engine = {}
-    if "engine" in inspect.signature(GaussianMixture).parameters:
-        engine["engine"] = "numba"
-    return lambda seed: GaussianMixture(k, random_state=seed, **engine)
+    return lambda seed: GaussianMixture(k, random_state=seed)
 
 
 def main() -> None:
