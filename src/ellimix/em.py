@@ -133,7 +133,8 @@ def _woken(flight: Flight, objective: Array) -> Flight:
     accelerator = flight.accelerator
     if accelerator is None or flight.memory is not None:
         return flight
-    if not (objective - flight.objective <= accelerator.rule.from_gain).any():
+    gain = np.abs(objective - flight.objective)  # below tol the fit has converged without help
+    if not ((gain <= accelerator.rule.from_gain) & (gain >= flight.tol)).any():
         return flight
     m, k, d = flight.model.means.shape
     memory = accelerator.begin(m, k, d, SHAPES[flight.inference.family.moment])
