@@ -87,4 +87,4 @@ def _shares(axes: Axes, results: Sequence[ShapeResult]) -> None:
     axes.set_xlim(0, max([100 * share for _, share in known], default=1) * 1.2)
     axes.grid(axis="x", color="0.9")
     axes.set_axisbelow(True)
-    axes.set_xlabel("nominal flops, % of dgemm's")
+    axes.set_xlabel("% of dgemm's flops")
