@@ -113,19 +113,23 @@ def _advance(fits: Fits, flight: Flight, statistics: SufficientStatistics) -> li
         return _advance_with(flight.accelerator, flight.memory, fits, flight, statistics, objective)
     fits.record(flight, objective)
     converged = np.abs(objective - flight.objective) < flight.tol
-    flight = replace(
-        flight,
-        objective=objective,
-        iterations=flight.iterations + 1,
-        counts=statistics.n,
-        first=objective if flight.first is None else flight.first,
-    )
+    first = objective if flight.first is None else flight.first
     model, sound = _updated(fits, flight, statistics)
     if model is None:
         return []
     if not sound.all():
-        flight, converged = flight.at(sound), converged[sound]
-    return _going(fits, replace(flight, model=model, best=model), converged)
+        flight, statistics = flight.at(sound), statistics.at(sound)
+        objective, first, converged = objective[sound], first[sound], converged[sound]
+    flight = replace(
+        flight,
+        model=model,
+        best=model,
+        objective=objective,
+        iterations=flight.iterations + 1,
+        counts=statistics.n,
+        first=first,
+    )
+    return _going(fits, flight, converged)
 
 
 def _woken(flight: Flight, objective: Array) -> Flight:
@@ -213,7 +217,8 @@ def _updated(
             own = flight.inference.update(statistics.at(place), flight.best.at(place))
         except DegenerateFit as failure:
             sound[place] = False
-            fits.end(flight, place, failure.status, failure.sentence)
+            last = replace(flight, counts=statistics.n)
+            fits.end(last, place, failure.status, failure.sentence)
         else:
             models.append(own)
     return stack_parameters(models) if models else None, sound
