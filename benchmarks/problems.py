@@ -17,20 +17,24 @@ def mixture_rows(n: int, d: int, k: int, seed: int = 0, separation: float = 1.0)
     return rows
 
 
+def row_weights(n: int, seed: int = 2) -> np.ndarray:
+    """Weights of rows, (n,), between 1/2 and 3/2."""
+    return np.random.default_rng(seed).uniform(0.5, 1.5, size=n)
+
+
 def start(rows: np.ndarray, k: int, kind: str, seed: int = 1) -> dict[str, np.ndarray]:
-    """The same weights, means and precisions for every library."""
+    """The same weights, means and covariances for every library, in scikit-learn's shapes."""
     rng = np.random.default_rng(seed)
     d = rows.shape[1]
-    variance = rows[:10_000].var(axis=0).mean()
-    eye = np.eye(d) / variance
-    precisions = {
-        "full": np.repeat(eye[None], k, axis=0),
-        "tied": eye,
-        "diag": np.full((k, d), 1.0 / variance),
-        "spherical": np.full(k, 1.0 / variance),
+    variance = rows[:10_000].var(axis=0, dtype=np.float64).mean()
+    covariances = {
+        "full": np.repeat(variance * np.eye(d)[None], k, axis=0),
+        "tied": variance * np.eye(d),
+        "diag": np.full((k, d), variance),
+        "spherical": np.full(k, variance),
     }[kind]
     return {
-        "weights_init": np.full(k, 1.0 / k),
-        "means_init": rows[np.sort(rng.choice(len(rows), k, replace=False))].copy(),
-        "precisions_init": precisions,
+        "weights": np.full(k, 1.0 / k),
+        "means": rows[np.sort(rng.choice(len(rows), k, replace=False))].astype(np.float64),
+        "covariances": covariances,
     }

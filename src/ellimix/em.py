@@ -15,209 +15,28 @@ others go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, overload
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ellimix.acceleration import SHAPES, Accelerator, Advice, Memory
 from ellimix.density.mixture import Mixture
 from ellimix.engines.base import Engine
 from ellimix.errors import DegenerateFit, Status
-from ellimix.inference.base import Inference, Parameters
+from ellimix.flights import Fits, Flight, Observer, Progress, Task
+from ellimix.inference.base import Parameters, chosen
 from ellimix.inference.base import stack as stack_parameters
 from ellimix.records import Array, SufficientStatistics
 from ellimix.report import FitReport
 from ellimix.sources.base import Source
 from ellimix.sources.threads import one_blas_thread
 
-# what an empty component of a start gets: this share of all rows, divided by the components
-FILL_SHARE = 0.1
+__all__ = ["Fits", "Observer", "Progress", "Task", "run"]
 
-
-@dataclass(frozen=True)
-class Task:
-    """One fit to run.
-
-    Parameters
-    ----------
-    inference : Inference
-    start : SufficientStatistics or Parameters
-        What the first M-step gets, or a model to go on from.
-    tol : float
-        The fit has converged when the objective per unit of row weight changes by less.
-    max_iter : int
-    previous : float
-        The objective (per unit weight) before the first iteration, for a warm start.
-    name : str
-        The start's name, for the report.
-    """
-
-    inference: Inference
-    start: SufficientStatistics | Parameters
-    tol: float
-    max_iter: int
-    previous: float = -np.inf
-    name: str = ""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a fit in flight stands."""
-
-    task: Task
-    model: Parameters | None
-    status: Status = Status.RUNNING
-    message: str = ""
-    trace: tuple[float, ...] = ()
-    counts: Array | None = None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def running(self) -> bool:
-        """Whether the fit still takes part in passes."""
-        return self.status is Status.RUNNING
-
-    @property
-    def change(self) -> float:
-        """Change of the objective in the last iteration."""
-        before = self.trace[-2] if len(self.trace) > 1 else self.task.previous
-        return self.trace[-1] - before if self.trace else np.inf
-
-    def ended(self, status: Status, sentence: str = "") -> Progress:
-        """The same fit with a final status and its message."""
-        message = f"{sentence or status.sentence} {status.remedy}".strip()
-        return replace(self, status=status, message=message)
-
-
-@dataclass(frozen=True)
-class Flight:
-    """Running fits that share a pass's shape.
-
-    Parameters
-    ----------
-    members : ndarray of shape (m,)
-        Numbers of the fits.
-    inference : Inference
-    model : Parameters
-        With a fit axis.
-    objective : ndarray of shape (m,)
-        The last one, per unit of row weight.
-    tol, max_iter : ndarray of shape (m,)
-    iterations : ndarray of shape (m,)
-        Iterations so far.
-    counts : ndarray of shape (m, k) or None
-        Sums of responsibilities in the last pass.
-    """
-
-    members: NDArray[np.intp]
-    inference: Inference
-    model: Parameters
-    objective: Array
-    tol: Array
-    max_iter: NDArray[np.intp]
-    iterations: NDArray[np.intp]
-    counts: Array | None = None
-
-    def at(self, chosen: NDArray[Any]) -> Flight:
-        """The flight of some of the fits."""
-        return Flight(
-            self.members[chosen],
-            self.inference,
-            self.model.at(chosen),
-            self.objective[chosen],
-            self.tol[chosen],
-            self.max_iter[chosen],
-            self.iterations[chosen],
-            None if self.counts is None else self.counts[chosen],
-        )
-
-
-# sees all fits after an iteration; True asks those that still run to stop
-Observer = Callable[["Fits"], bool]
-
-
-class Fits(Sequence[Progress]):
-    """All fits of a run, as they stand: what the loop writes and observers read."""
-
-    def __init__(self, tasks: Sequence[Task]) -> None:
-        self._begun = [_begin(task) for task in tasks]
-        self._traces: list[list[float]] = [[] for _ in tasks]
-        self._ended: dict[int, Progress] = {
-            i: fit for i, fit in enumerate(self._begun) if not fit.running
-        }
-        self.flights = self._grouped()
-
-    @property
-    def running(self) -> bool:
-        """Whether any fit still takes part in passes."""
-        return bool(self.flights)
-
-    def __len__(self) -> int:
-        return len(self._begun)
-
-    @overload
-    def __getitem__(self, index: int) -> Progress: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Progress]: ...
-
-    def __getitem__(self, index: int | slice) -> Progress | list[Progress]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        if index in self._ended:
-            return self._ended[index]
-        for flight in self.flights:
-            (place,) = np.nonzero(flight.members == index)
-            if place.size:
-                return self._progress(flight, int(place[0]))
-        raise IndexError(index)
-
-    def record(self, flight: Flight, objective: Array) -> None:
-        """Write an iteration's objectives to the traces."""
-        for member, value in zip(flight.members.tolist(), objective.tolist(), strict=True):
-            self._traces[member].append(value)
-
-    def end(self, flight: Flight, place: int, status: Status, sentence: str = "") -> None:
-        """Give a fit its final status."""
-        member = int(flight.members[place])
-        self._ended[member] = self._progress(flight, place).ended(status, sentence)
-
-    def end_all(self, status: Status) -> None:
-        """Give every fit that runs the same final status."""
-        for flight in self.flights:
-            for place in range(flight.members.size):
-                self.end(flight, place, status)
-        self.flights = []
-
-    def _progress(self, flight: Flight, place: int) -> Progress:
-        member = int(flight.members[place])
-        begun = self._begun[member]
-        counts = begun.counts if flight.counts is None else flight.counts[place]
-        trace = tuple(self._traces[member])
-        return replace(begun, model=flight.model.at(place), trace=trace, counts=counts)
-
-    def _grouped(self) -> list[Flight]:
-        groups: dict[Any, list[int]] = {}
-        for number, fit in enumerate(self._begun):
-            if fit.running and fit.model is not None:
-                covariance = fit.model.covariance
-                key = (fit.task.inference, fit.model.means.shape, covariance.orientation is None)
-                groups.setdefault(key, []).append(number)
-        return [self._flight(members) for members in groups.values()]
-
-    def _flight(self, members: list[int]) -> Flight:
-        fits = [self._begun[i] for i in members]
-        return Flight(
-            np.array(members, dtype=np.intp),
-            fits[0].task.inference,
-            stack_parameters([fit.model for fit in fits if fit.model is not None]),
-            np.array([fit.task.previous for fit in fits]),
-            np.array([fit.task.tol for fit in fits]),
-            np.array([fit.task.max_iter for fit in fits], dtype=np.intp),
-            np.zeros(len(fits), dtype=np.intp),
-        )
+Mask = NDArray[np.bool_]
+TOO_FAR = "A row is too far from every component for its density to be a positive number."
 
 
 def run(
@@ -264,34 +83,6 @@ def run(
     return [_report(fit, source, engine, feature_names) for fit in fits]
 
 
-def _begin(task: Task) -> Progress:
-    if isinstance(task.start, Parameters):
-        fit = Progress(task, task.start)
-    else:
-        start, notes = _filled(task.start)
-        try:
-            model = task.inference.update(start, None)
-        except DegenerateFit as failure:
-            return Progress(task, None).ended(failure.status, failure.sentence)
-        fit = Progress(task, model, counts=start.n, notes=notes)
-    return fit if task.max_iter > 0 else fit.ended(Status.MAX_ITER)
-
-
-def _filled(start: SufficientStatistics) -> tuple[SufficientStatistics, tuple[str, ...]]:
-    """A start whose empty components are broad instead: all rows, with a small weight.
-
-    K-means on fewer distinct rows than components, or labels that skip a number, leave such
-    components. From there EM finds rows for them or takes their last weight away.
-    """
-    empty = ~(start.n > 0.0)
-    if not empty.any() or empty.all():
-        return start, ()
-    named = ", ".join(str(k) for k in np.flatnonzero(empty))
-    note = f"The start left component(s) {named} without rows: they began broad, with small weight."
-    with np.errstate(over="ignore", invalid="ignore"):  # the M-step says which sums overflowed
-        return start.with_broad(empty, FILL_SHARE), (note,)
-
-
 def _iterate(source: Source, engine: Engine, fits: Fits) -> None:
     """One iteration of every fit that runs."""
     flights = fits.flights
@@ -304,55 +95,158 @@ def _iterate(source: Source, engine: Engine, fits: Fits) -> None:
     ]
 
 
-def _advance(fits: Fits, flight: Flight, statistics: SufficientStatistics) -> Iterable[Flight]:
+def _advance(fits: Fits, flight: Flight, statistics: SufficientStatistics) -> list[Flight]:
     """Objective, M-step, stopping rule; the fits that go on."""
     penalty = flight.inference.penalty(flight.model)
     objective = np.asarray((statistics.loglik + penalty) / statistics.weight)
-    finite = np.isfinite(objective)
-    if not finite.all():
-        cause = "A row is too far from every component for its density to be a positive number."
-        for place in np.flatnonzero(~finite):
-            fits.end(flight, int(place), Status.OVERFLOW, f"{Status.OVERFLOW.sentence} {cause}")
-        if not finite.any():
+    lost = ~np.isfinite(objective)
+    if lost.any():
+        if flight.memory is not None:  # a trial that went too far is only rejected
+            lost &= ~flight.memory.trial
+        for place in np.flatnonzero(lost):
+            fits.end(flight, int(place), Status.OVERFLOW, f"{Status.OVERFLOW.sentence} {TOO_FAR}")
+        if lost.all():
             return []
-        flight, statistics, objective = flight.at(finite), statistics.at(finite), objective[finite]
+        flight, statistics, objective = flight.at(~lost), statistics.at(~lost), objective[~lost]
+    flight = _woken(flight, objective)
+    if flight.accelerator is not None and flight.memory is not None:
+        return _advance_with(flight.accelerator, flight.memory, fits, flight, statistics, objective)
     fits.record(flight, objective)
-    change = np.abs(objective - flight.objective)
+    converged = np.abs(objective - flight.objective) < flight.tol
+    first = objective if flight.first is None else flight.first
+    model, sound = _updated(fits, flight, statistics)
+    if model is None:
+        return []
+    if not sound.all():
+        flight, statistics = flight.at(sound), statistics.at(sound)
+        objective, first, converged = objective[sound], first[sound], converged[sound]
     flight = replace(
-        flight, objective=objective, iterations=flight.iterations + 1, counts=statistics.n
+        flight,
+        model=model,
+        best=model,
+        objective=objective,
+        iterations=flight.iterations + 1,
+        counts=statistics.n,
+        first=first,
     )
-    model: Parameters | None
-    try:
-        model = flight.inference.update(statistics, flight.model)
-    except DegenerateFit:
-        flight, model, sound = _one_by_one(fits, flight, statistics)
-        if model is None:
-            return []
-        change = change[sound]
-    flight = replace(flight, model=model)
-    converged = change < flight.tol
+    return _going(fits, flight, converged)
+
+
+def _woken(flight: Flight, objective: Array) -> Flight:
+    """The flight with a memory, once its accelerator may be of use to some fit."""
+    accelerator = flight.accelerator
+    if accelerator is None or flight.memory is not None:
+        return flight
+    gain = np.abs(objective - flight.objective)  # below tol the fit has converged without help
+    if not ((gain <= accelerator.rule.from_gain) & (gain >= flight.tol)).any():
+        return flight
+    m, k, d = flight.model.means.shape
+    memory = accelerator.begin(m, k, d, SHAPES[flight.inference.family.moment])
+    first = objective if flight.first is None else flight.first
+    return replace(flight, memory=replace(memory, objective=flight.objective, first=first))
+
+
+def _advance_with(
+    accelerator: Accelerator,
+    memory: Memory,
+    fits: Fits,
+    flight: Flight,
+    statistics: SufficientStatistics,
+    objective: Array,
+) -> list[Flight]:
+    """The same with an accelerator, which judges the pass and says what the M-step gets."""
+    advice = accelerator.advance(memory, statistics, objective, flight.tol)
+    fits.record_steps(flight, objective, memory.trial, advice.rejected)
+    flight = replace(
+        flight,
+        best=chosen(advice.rejected, flight.best, flight.model),
+        objective=np.where(advice.rejected, flight.objective, objective),
+        iterations=flight.iterations + 1,
+        counts=statistics.n,
+    )
+    converged = advice.converged
+    done = converged | (flight.iterations >= flight.max_iter)
+    last = done & advice.trial
+    if last.any():  # no pass would judge the trial: these fits end with an EM step
+        advice = accelerator.refuse(advice, statistics, last)
+    model, sound, advice = _updated_with(accelerator, advice, fits, flight, statistics)
+    if model is None:
+        return []
+    flight = replace(flight, model=model) if sound.all() else flight
+    if not sound.all():
+        flight = replace(flight, memory=advice.memory).at(sound)
+        advice, converged = _part(advice, sound), converged[sound]
+        flight = replace(flight, model=model)
+    best = chosen(advice.trial, flight.best, model)
+    return _going(fits, replace(flight, best=best, memory=advice.memory), converged)
+
+
+def _part(advice: Advice, on: Mask) -> Advice:
+    return Advice(
+        advice.memory.take(np.flatnonzero(on)),
+        advice.statistics.at(on),
+        advice.trial[on],
+        advice.rejected[on],
+        advice.gain[on],
+        advice.converged[on],
+    )
+
+
+def _going(fits: Fits, flight: Flight, converged: Mask) -> list[Flight]:
+    """The stopping rule: the fits that go on, as one flight or none."""
     done = converged | (flight.iterations >= flight.max_iter)
     if not done.any():
         return [flight]
     for place in np.flatnonzero(done):
-        fits.end(flight, int(place), Status.CONVERGED if converged[place] else Status.MAX_ITER)
+        word = Status.CONVERGED if converged[place] else Status.MAX_ITER
+        fits.end(flight, int(place), word)
     return [] if done.all() else [flight.at(~done)]
 
 
-def _one_by_one(
+def _updated(
     fits: Fits, flight: Flight, statistics: SufficientStatistics
-) -> tuple[Flight, Parameters | None, NDArray[np.bool_]]:
-    """The M-step of a flight in which some fit is degenerate: that fit ends, the others go on."""
-    models, sound = [], np.ones(flight.members.size, dtype=bool)
-    for place in range(flight.members.size):
+) -> tuple[Parameters | None, Mask]:
+    """The M-step of a flight, and which fits it leaves; a degenerate fit ends alone."""
+    sound = np.ones(flight.members.size, dtype=bool)
+    try:
+        return flight.inference.update(statistics, flight.best), sound
+    except DegenerateFit:
+        models = []
+    for place in range(sound.size):
         try:
-            models.append(flight.inference.update(statistics.at(place), flight.model.at(place)))
+            own = flight.inference.update(statistics.at(place), flight.best.at(place))
         except DegenerateFit as failure:
             sound[place] = False
-            fits.end(flight, place, failure.status, failure.sentence)
-    if not models:
-        return flight, None, sound
-    return flight.at(sound), stack_parameters(models), sound
+            last = replace(flight, counts=statistics.n)
+            fits.end(last, place, failure.status, failure.sentence)
+        else:
+            models.append(own)
+    return stack_parameters(models) if models else None, sound
+
+
+def _updated_with(
+    accelerator: Accelerator,
+    advice: Advice,
+    fits: Fits,
+    flight: Flight,
+    statistics: SufficientStatistics,
+) -> tuple[Parameters | None, Mask, Advice]:
+    """The same where a degenerate trial is given up for the EM step."""
+    if advice.trial.any():
+        refused = np.zeros(flight.members.size, dtype=bool)
+        try:
+            model = flight.inference.update(advice.statistics, flight.best)
+            return model, ~refused, advice
+        except DegenerateFit:
+            for place in np.flatnonzero(advice.trial):
+                try:
+                    own = advice.statistics.at(int(place))
+                    flight.inference.update(own, flight.best.at(int(place)))
+                except DegenerateFit:
+                    refused[place] = True
+        advice = accelerator.refuse(advice, statistics, refused)
+    model_or_none, sound = _updated(fits, flight, advice.statistics)
+    return model_or_none, sound, advice
 
 
 def _report(
@@ -370,4 +264,5 @@ def _report(
         n_rows=source.n_rows,
         counts=fit.counts,
         notes=fit.notes,
+        steps=fit.steps,
     )

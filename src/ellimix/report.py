@@ -52,6 +52,10 @@ class FitReport:
         Counts of the last E-step.
     notes : tuple of str
         What happened on the way, in sentences.
+    steps : tuple of str
+        What each pass over the rows was made over, where an accelerator took part: ``"em"`` for the
+        model of an EM step, ``"accelerated"`` for a trial that raised the objective, ``"rejected"``
+        for one that did not, which leaves no entry in the trace. Empty where all were EM steps.
     """
 
     mixture: Mixture | None
@@ -63,11 +67,12 @@ class FitReport:
     n_rows: int
     counts: Array | None
     notes: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
 
     @property
     def n_iter(self) -> int:
-        """Iterations done."""
-        return len(self.trace)
+        """Passes over the rows: iterations, with the trials that were rejected."""
+        return max(len(self.steps), len(self.trace))
 
     @property
     def objective(self) -> float:

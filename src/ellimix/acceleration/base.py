@@ -134,6 +134,11 @@ class Method(Protocol):
 class Rule(Protocol):
     """When to accelerate."""
 
+    @property
+    def from_gain(self) -> float:
+        """Gain per unit weight above which no fit is ever ready: before that, nothing is kept."""
+        ...
+
     def ready(self, memory: Memory, gain: Array) -> tuple[NDArrayBool, NDArrayBool]:
         """Which fits may try now, and the new `settled`.
 

@@ -17,6 +17,11 @@ from ellimix.records import Array
 class Always:
     """From the first step on. The path may lead to another local maximum than EM's own."""
 
+    @property
+    def from_gain(self) -> float:
+        """Any."""
+        return np.inf
+
     def ready(self, memory: Memory, gain: Array) -> tuple[NDArrayBool, NDArrayBool]:
         """Every fit."""
         return np.ones(gain.shape, dtype=bool), memory.settled
@@ -49,6 +54,11 @@ class Settled:
     share: float = 0.01
     largest: float = 1e-3
     slowest: float = 0.5
+
+    @property
+    def from_gain(self) -> float:
+        """The largest gain at which something is tried."""
+        return self.largest
 
     def ready(self, memory: Memory, gain: Array) -> tuple[NDArrayBool, NDArrayBool]:
         """Fits with two gains that say so, and after a trial those that were settled before."""

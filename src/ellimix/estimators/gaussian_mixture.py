@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
+from ellimix.acceleration import ACCELERATORS
 from ellimix.covariance import ALIASES, FAMILIES, ONE_FEATURE, Family
 from ellimix.density.mixture import Mixture
 from ellimix.em import Fits, Observer, Task, run
@@ -27,6 +28,7 @@ from ellimix.estimators.verbose import VerboseObserver
 from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.records import Factor
 from ellimix.report import FitReport
+from ellimix.sampling import begun_on_sample
 from ellimix.sources.memory import MemorySource
 from ellimix.starts import STARTS, Beginning, Given, Start
 
@@ -81,6 +83,14 @@ class GaussianMixture(FittedMixture):
         kind on a machine, in about a second; ``"auto"`` takes it where the work repays that, as
         far as it is installed, by a rule on the shape of the data alone (`ellimix.engines.choice`).
         The two agree to rounding. `report_` says which was used.
+    acceleration : {"auto", "squarem", "anderson"} or None, default="auto"
+        ``"auto"`` helps EM where it has settled on its way to a maximum and is slow, by SQUAREM
+        (Varadhan & Roland 2008), which with the default `tol` never happens; and it begins on a
+        sample of the rows where they are so many that a sample pins the maximum.
+        ``"squarem"`` and ``"anderson"`` (Henderson & Varadhan 2019) do so from the first iteration
+        on, and may end in another local maximum. None is EM alone. The objective never falls,
+        whichever is chosen. With ``tol=0``, a given number of iterations, ``"auto"`` is EM alone.
+        `report_.steps` says what was done.
 
     Attributes
     ----------
@@ -155,6 +165,7 @@ class GaussianMixture(FittedMixture):
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "order": [StrOptions({"fitted", "weight"})],
         "engine": [StrOptions({"auto", *NAMES})],
+        "acceleration": [StrOptions(set(ACCELERATORS)), None],
     }
 
     mixture_: Mixture
@@ -180,6 +191,7 @@ class GaussianMixture(FittedMixture):
         verbose_interval: int = 10,
         order: str = "fitted",
         engine: str = "auto",
+        acceleration: str | None = "auto",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -197,6 +209,7 @@ class GaussianMixture(FittedMixture):
         self.verbose_interval = verbose_interval
         self.order = order
         self.engine = engine
+        self.acceleration = acceleration
 
     # -- fitting ---------------------------------------------------------------------------------
 
@@ -281,8 +294,9 @@ class GaussianMixture(FittedMixture):
         inference = MaximumLikelihood(self._family(d), float(self.reg_covar))
         if self.warm_start and hasattr(self, "converged_"):
             self._check_warm_start(inference.family, k, d)
-            parameters, name = self.mixture_.parameters, "warm"
-            return [Task(inference, parameters, self.tol, self.max_iter, self.lower_bound_, name)]
+            parameters, before = self.mixture_.parameters, self.lower_bound_
+            fast = self._acceleration()
+            return [Task(inference, parameters, self.tol, self.max_iter, before, "warm", fast)]
         given = GivenParameters(self.weights_init, self.means_init, self.precisions_init)
         start = self._start()
         random = check_random_state(self.random_state)
@@ -295,7 +309,18 @@ class GaussianMixture(FittedMixture):
             self.n_init,
         )
         name = "parameters" if given.complete else start.name
-        return [Task(inference, b, self.tol, self.max_iter, name=name) for b in beginnings]
+        fast = self._acceleration()
+        tasks = [
+            Task(inference, b, self.tol, self.max_iter, name=name, acceleration=fast)
+            for b in beginnings
+        ]
+        if fast != "auto" or given.complete:
+            return tasks
+        return begun_on_sample(source, engine, tasks, random)
+
+    def _acceleration(self) -> str | None:
+        """The accelerator; a fixed number of iterations is that many EM steps."""
+        return None if self.acceleration == "auto" and self.tol == 0.0 else self.acceleration
 
     def _start(self) -> Start:
         if isinstance(self.init_params, str):
@@ -328,7 +353,7 @@ class GaussianMixture(FittedMixture):
             "mixture_": mixture.by_weight() if self.order == "weight" else mixture,
             "_dtype": dtype,
             "converged_": best.status is Status.CONVERGED,
-            "n_iter_": len(best.trace),
+            "n_iter_": max(len(best.trace), len(best.steps)),
             "lower_bound_": best.trace[-1],
             "lower_bounds_": list(best.trace),
         }

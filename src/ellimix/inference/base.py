@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ellimix.covariance.base import Covariance, Family, Structure, stack_covariances
 from ellimix.records import Array, Index, Moment, Potentials, SufficientStatistics
@@ -41,6 +42,33 @@ def stack(parameters: Sequence[Parameters]) -> Parameters:
         np.stack([p.weights for p in parameters]),
         np.stack([p.means for p in parameters]),
         stack_covariances([p.covariance for p in parameters]),
+    )
+
+
+def chosen(which: NDArray[np.bool_], these: Parameters, those: Parameters) -> Parameters:
+    """`these` parameters of stacked fits where `which` (m,) says so, else `those`."""
+    if not which.any():
+        return those
+    if which.all():
+        return these
+
+    def pick(a: Array, b: Array) -> Array:
+        return np.where(which.reshape(-1, *(1,) * (a.ndim - 1)), a, b)
+
+    one, other = these.covariance, those.covariance
+    orientation = None
+    if one.orientation is not None and other.orientation is not None:
+        orientation = pick(one.orientation, other.orientation)
+    return Parameters(
+        pick(these.weights, those.weights),
+        pick(these.means, those.means),
+        Covariance(
+            one.structure,
+            pick(one.values, other.values),
+            pick(one.factor, other.factor),
+            pick(one.log_det, other.log_det),
+            orientation,
+        ),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import final
 
 import numpy as np
@@ -93,14 +94,17 @@ def _finite(array: Array) -> bool:
     return math.isfinite(np.vdot(array, array))
 
 
+_identity = cache(np.eye)  # made once a size: making it costs as much as using it
+
+
 def _pseudo_scatter(amount: Array, d: int, moment: Moment) -> Array:
     match moment:
         case Moment.DIAGONAL:
             return amount[..., None]
         case Moment.POOLED:
-            return np.asarray(np.add.reduce(amount, axis=-1)[..., None, None] * np.eye(d))
+            return np.asarray(np.add.reduce(amount, axis=-1)[..., None, None] * _identity(d))
         case Moment.FULL:
-            return np.asarray(amount[..., None, None] * np.eye(d))
+            return np.asarray(amount[..., None, None] * _identity(d))
 
 
 def _without_rounding(scatter: Array, n: Array, means: Array, moment: Moment) -> Array:

@@ -52,6 +52,12 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()  # scans the loaded libraries: once is enough
 
 
+@cache
+def _late_controller() -> ThreadpoolController:
+    # OpenMP comes with scikit-learn's clustering, which is loaded late, and after it nothing more
+    return ThreadpoolController()
+
+
 def one_blas_thread() -> AbstractContextManager[object]:
     """Context in which BLAS uses one thread."""
     context: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
@@ -63,6 +69,5 @@ def one_thread() -> AbstractContextManager[object]:
 
     Two threads on tiny inputs wait for each other, many times longer on a busy machine.
     """
-    # OpenMP libraries are loaded late: scan anew
-    context: AbstractContextManager[object] = ThreadpoolController().limit(limits=1)
+    context: AbstractContextManager[object] = _late_controller().limit(limits=1)
     return context
