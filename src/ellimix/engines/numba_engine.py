@@ -300,7 +300,7 @@ def _shared_sums(potentials: Potentials) -> Callable[[Layout], Sums]:
             known = (
                 _padded(potentials.factor, real, True),
                 _padded(white, real),
-                _padded(away, real),
+                _padded(-away, real),
                 offset.astype(real),
             )
             packed[real] = known

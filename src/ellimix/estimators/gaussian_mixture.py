@@ -62,7 +62,7 @@ class GaussianMixture(FittedMixture):
     init_params : {"kmeans", "k-means++", "random", "random_from_data", "hierarchical"} or array
         The start, by default "kmeans". "hierarchical" is the cut of a model-based agglomeration,
         as mclust begins; it draws nothing, so one `n_init` is enough. An array gives the start:
-        labels (n,) from 0 to k - 1, or responsibilities (n, k). With more than 100,000 rows,
+        labels (n,) from 0 to k - 1, or responsibilities (n, k). With more than 20,000 rows,
         k-means and k-means++ run on a random sample of so many; hierarchical, with more than 2,000.
     weights_init, means_init, precisions_init : array-like, default=None
         Parameters to start from, in place of the start's own: (k,), (k, d), and inverse

@@ -248,47 +248,46 @@ def weigh(e: Emitter, stride: int, a: list[Value]) -> None:
 def expected(e: Emitter, stride: int, a: list[Value]) -> None:
     """Residuals of rows from their expected center, e = x - m - sum_k r_k (c_k - m).
 
-    Arguments: rows, m, centers less m (k, d), table of `weigh`, out (3, D, stride), number of rows,
-    k, d, with D the next multiple of 4 and zeros where there is no feature. Out holds e, x - m and
-    e times the row weights.
+    Arguments: rows, m, m less the centers (k, d), table of `weigh`, out (3, D, stride), number of
+    rows, k, d, with D the next multiple of 4 and zeros where there is no feature. Out holds e,
+    x - m, and e times the row weights. Four features of four vectors of rows at a time.
     """
     rows, middle, center, table, out, count, k, d = a
     wide = e.b.and_(e.plus(d, 3), e.index(-4))
-    width = 4 * e.lanes
-    weight = e.times(k, 2 * stride)
-    zero = e.constant(0.0)
 
-    def feature(j: Value, _: list[Value]) -> list[Value]:
-        real = e.b.icmp_signed("<", j, d)
-        at = e.b.select(real, j, e.index(0))
-        low = e.broadcast(middle, at)
+    def features(j: Value, _: list[Value]) -> list[Value]:
+        real = [e.b.icmp_signed("<", e.plus(j, r), d) for r in range(4)]
+        at = [e.b.select(real[r], e.plus(j, r), e.index(0)) for r in range(4)]
+        low = [e.broadcast(middle, place) for place in at]
 
         def body(i: Value, _: list[Value]) -> list[Value]:
-            x = []
-            for g in range(4):
-                here = e.plus(i, g * e.lanes)
-                value = e.sub(e.load(rows, e.plus(e.times(at, stride), here)), low)
-                x.append(e.b.select(real, value, zero))
+            here = [e.plus(i, g * e.lanes) for g in range(4)]
+            x = [
+                e.sub(e.load(rows, e.plus(e.times(at[r], stride), h)), low[r])
+                for r in range(4)
+                for h in here
+            ]
 
             def component(c: Value, old: list[Value]) -> list[Value]:
-                shift = e.broadcast(center, e.plus(e.times(c, d), at))
-                shift = e.sub(zero, e.b.select(real, shift, zero))
-                first = e.plus(e.times(c, stride), i)
-                return [
-                    e.fma(shift, e.load(table, e.plus(first, g * e.lanes)), v)
-                    for g, v in enumerate(old)
-                ]
+                share = [e.load(table, e.plus(e.times(c, stride), h)) for h in here]
+                shift = [e.broadcast(center, e.plus(e.times(c, d), place)) for place in at]
+                return [e.fma(shift[n // 4], share[n % 4], old[n]) for n in range(16)]
 
             residual = e.loop(0, k, 1, x, component)
-            for g in range(4):
-                here = e.plus(e.times(j, stride), i, g * e.lanes)
-                e.store(residual[g], out, here)
-                e.store(x[g], out, e.plus(here, e.times(wide, stride)))
-                w = e.load(table, e.plus(weight, i, g * e.lanes))
-                e.store(e.mul(residual[g], w), out, e.plus(here, e.times(wide, 2 * stride)))
+            weight = [e.load(table, e.plus(e.times(k, 2 * stride), h)) for h in here]
+            zero = e.constant(0.0)
+            for n in range(16):
+                to = e.plus(e.times(e.plus(j, n // 4), stride), here[n % 4])
+                kept = e.b.select(real[n // 4], residual[n], zero)
+                e.store(kept, out, to)
+                e.store(
+                    e.b.select(real[n // 4], x[n], zero), out, e.plus(to, e.times(wide, stride))
+                )
+                second = e.plus(to, e.times(wide, 2 * stride))
+                e.store(e.mul(kept, weight[n % 4]), out, second)
             return []
 
-        e.loop(0, count, width, [], body)
+        e.loop(0, count, 4 * e.lanes, [], body)
         return []
 
-    e.loop(0, wide, 1, [], feature)
+    e.loop(0, wide, 4, [], features)
