@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ellimix.acceleration import SHAPES, Accelerator, Advice, Memory
+from ellimix.compiled import compiled_host
 from ellimix.density.mixture import Mixture
 from ellimix.engines.base import Engine
 from ellimix.errors import DegenerateFit, Status
@@ -70,7 +71,7 @@ def run(
     """
     fits = Fits(tasks)
     placed = source.placed(engine) if fits.running else source
-    with one_blas_thread():
+    with one_blas_thread(), compiled_host(engine.compiled):
         try:
             while fits.running:
                 _iterate(placed, engine, fits)
@@ -135,15 +136,19 @@ def _advance(fits: Fits, flight: Flight, statistics: SufficientStatistics) -> li
 def _woken(flight: Flight, objective: Array) -> Flight:
     """The flight with a memory, once its accelerator may be of use to some fit."""
     accelerator = flight.accelerator
-    if accelerator is None or flight.memory is not None:
+    if accelerator is None:
         return flight
     gain = np.abs(objective - flight.objective)  # below tol the fit has converged without help
-    if not ((gain <= accelerator.rule.from_gain) & (gain >= flight.tol)).any():
+    awake = (gain <= accelerator.rule.from_gain) & (gain >= flight.tol)
+    if flight.memory is not None and flight.awake is not None:
+        return replace(flight, awake=flight.awake | awake)
+    if not awake.any():
         return flight
     m, k, d = flight.model.means.shape
     memory = accelerator.begin(m, k, d, SHAPES[flight.inference.family.moment])
     first = objective if flight.first is None else flight.first
-    return replace(flight, memory=replace(memory, objective=flight.objective, first=first))
+    memory = replace(memory, objective=flight.objective, first=first)
+    return replace(flight, memory=memory, awake=awake)
 
 
 def _advance_with(
@@ -156,6 +161,8 @@ def _advance_with(
 ) -> list[Flight]:
     """The same with an accelerator, which judges the pass and says what the M-step gets."""
     advice = accelerator.advance(memory, statistics, objective, flight.tol)
+    if flight.awake is not None:
+        advice = replace(advice, memory=advice.memory.forgotten(~flight.awake))
     fits.record_steps(flight, objective, memory.trial, advice.rejected)
     flight = replace(
         flight,

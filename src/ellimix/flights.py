@@ -105,7 +105,10 @@ class Flight:
         The first objective.
     accelerator : Accelerator or None
     memory : Memory or None
-        What the accelerator remembers, from when it may be of use.
+        What the accelerator remembers, from when it may be of use to some fit.
+    awake : ndarray of shape (m,), bool, or None
+        The fits to which it may be of use: for the others it remembers nothing yet, so that a fit
+        goes the same way in any company.
     """
 
     members: NDArray[np.intp]
@@ -120,6 +123,7 @@ class Flight:
     first: Array | None = None
     accelerator: Accelerator | None = None
     memory: Memory | None = None
+    awake: NDArray[np.bool_] | None = None
 
     def at(self, chosen: NDArray[np.bool_]) -> Flight:
         """The flight of some of the fits."""
@@ -136,6 +140,7 @@ class Flight:
             None if self.first is None else self.first[chosen],
             self.accelerator,
             None if self.memory is None else self.memory.take(np.flatnonzero(chosen)),
+            None if self.awake is None else self.awake[chosen],
         )
 
 

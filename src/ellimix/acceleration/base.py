@@ -67,6 +67,17 @@ class Memory:
         """The memory of some of the fits: the others have ended."""
         return Memory(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
+    def forgotten(self, which: NDArrayBool) -> Memory:
+        """The memory without the pairs and gains of some fits: as before their first pass."""
+        if not which.any():
+            return self
+        return replace(
+            self,
+            depth=np.where(which, 0, self.depth),
+            known=self.known & ~which,
+            gain=np.where(which, np.nan, self.gain),
+        )
+
     def pushed(self, points: Points, which: NDArrayBool) -> Memory:
         """The memory with a new pair (source, points) of some fits."""
         i = np.flatnonzero(which)

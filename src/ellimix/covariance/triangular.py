@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf, dtrtri
 
+from ellimix.compiled import LARGEST, active
 from ellimix.records import Array
 
 EPS = float(np.finfo(np.float64).eps)
@@ -56,8 +57,14 @@ def precision_factors(values: Array) -> tuple[Array, NDArrayBool]:
            [0., 1.]])
     """
     d = values.shape[-1]
-    together = d <= FEW_FEATURES and values.size > MANY * d**3
-    factor = _factors_together(values) if together else _factors_in_turn(values)
+    host = active()
+    if host is not None and d <= LARGEST:
+        factor = np.empty(values.shape)
+        host.factors(np.ascontiguousarray(values).reshape(-1, d, d), factor.reshape(-1, d, d))
+    elif d <= FEW_FEATURES and values.size > MANY * d**3:
+        factor = _factors_together(values)
+    else:
+        factor = _factors_in_turn(values)
     # 1 / F_jj is the root of the j-th pivot; a comparison with NaN is false
     pivot = factor.diagonal(0, -2, -1)
     with np.errstate(over="ignore", invalid="ignore"):

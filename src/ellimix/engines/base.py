@@ -47,6 +47,11 @@ class Engine(Protocol):
         """The name in the registry."""
         ...
 
+    @property
+    def compiled(self) -> bool:
+        """Whether passes are compiled, and the host's small matrices may be, too."""
+        ...
+
     def block_rows(self, d: int) -> int:
         """Rows in a block of d features: a function of d alone, so that sums repeat."""
         ...

@@ -59,6 +59,7 @@ class NumbaEngine:
     """Compiled passes; see `ellimix.engines.kernels`."""
 
     name: str = "numba"
+    compiled: bool = True
 
     def block_rows(self, d: int) -> int:
         """Rows in a block: whole tiles, by d alone."""

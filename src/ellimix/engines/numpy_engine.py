@@ -31,6 +31,7 @@ class NumpyEngine:
     """The reference engine: no dependency but NumPy."""
 
     name: str = "numpy"
+    compiled: bool = False
 
     def block_rows(self, d: int) -> int:
         """Rows in a tile."""

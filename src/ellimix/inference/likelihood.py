@@ -9,6 +9,7 @@ from typing import final
 
 import numpy as np
 
+from ellimix.compiled import active
 from ellimix.covariance.base import Family, degenerate
 from ellimix.covariance.triangular import EPS
 from ellimix.errors import DegenerateFit, Status
@@ -18,6 +19,8 @@ from ellimix.records import Array, Moment, Potentials, SufficientStatistics
 # A component whose share of the total weight is below this has lost its rows: its mean would be a
 # quotient of rounding errors.
 EMPTY_SHARE = 64.0 * EPS
+# Relative to its mean: a spread below this is the mean's rounding.
+ROUNDING = 4.0 * EPS
 
 
 @final
@@ -48,15 +51,32 @@ class MaximumLikelihood:
             A component is empty or its covariance singular, or the statistics overflowed. Where
             fits are stacked the exception is that of one such fit, and does not say of which.
         """
-        n, moment = statistics.n, statistics.moment
+        n = statistics.n
         total = np.add.reduce(n, axis=-1)[..., None]
+        means, scatter = self._quick(statistics) or self._moments(statistics, total)
+        before = previous.covariance if previous is not None else None
+        return Parameters(n / total, means, self.family.m_step(n, scatter, before))
+
+    def _moments(self, statistics: SufficientStatistics, total: Array) -> tuple[Array, Array]:
+        """Means, and scatter above the floor; raises for a component that has none."""
+        n, moment = statistics.n, statistics.moment
         _check(statistics, total)
         means = statistics.means()
         scatter = _without_rounding(statistics.scatter(), n, means, moment)
         if self.reg_covar > 0.0:
             scatter = scatter + _pseudo_scatter(self.reg_covar * n, means.shape[-1], moment)
-        before = previous.covariance if previous is not None else None
-        return Parameters(n / total, means, self.family.m_step(n, scatter, before))
+        return means, scatter
+
+    def _quick(self, statistics: SufficientStatistics) -> tuple[Array, Array] | None:
+        """The same compiled, for stacked full moments that are sound, where passes are compiled."""
+        host = active()
+        n, s1, s2, center = statistics.n, statistics.s1, statistics.s2, statistics.center
+        if host is None or n.ndim != 2 or statistics.moment is not Moment.FULL:
+            return None
+        means, scatter = np.empty(s1.shape), np.empty(s2.shape)
+        limits = self.reg_covar, EMPTY_SHARE, ROUNDING
+        sound = host.moments(n, s1, s2, center, *limits, means, scatter)
+        return (means, scatter) if sound else None
 
     def potentials(self, model: Parameters) -> Potentials:
         """The log-densities of the weighted components."""
@@ -113,7 +133,7 @@ def _without_rounding(scatter: Array, n: Array, means: Array, moment: Moment) ->
     Rows that are all equal have a scatter of exactly 0 only where the mean is exact; a few units
     in the last place of the mean are no spread either.
     """
-    rounding = np.abs(means) * (4.0 * EPS)  # of a row, in each component
+    rounding = np.abs(means) * ROUNDING  # of a row, in each component
     if moment is Moment.DIAGONAL:
         noise = np.sqrt(scatter / n[..., None]) <= rounding
         return np.where(noise, 0.0, scatter) if noise.any() else scatter

@@ -1,13 +1,11 @@
-"""Compiled passes, by what they compute: the one place that imports numba.
+"""Compiled passes, by what they compute.
 
 A pass is compiled when it is first needed and kept on disk by numba, next to this file or in the
-user's cache folder. The name under which it is kept holds a fingerprint of this folder's sources,
-so that a pass compiled by another version is never taken for this one's.
+user's cache folder.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -19,6 +17,7 @@ from llvmlite import binding
 from numba import njit, types
 from numba.extending import intrinsic
 
+from ellimix.compiled import fingerprint, named
 from ellimix.engines.kernels import distances, moments, passes, softmax
 from ellimix.engines.kernels.emitter import Emitter, Precision, Value
 
@@ -45,11 +44,7 @@ def precision(bits: int) -> Precision:
 
 @cache
 def _fingerprint() -> str:
-    folder = Path(__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+    return fingerprint(*sorted(Path(__file__).parent.glob("*.py")))
 
 
 def _kernel(emit: Emit, bits: int) -> Any:
@@ -71,11 +66,7 @@ def _nothing(e: Emitter, a: list[Value]) -> None:
 
 def _template(function: Any, names: dict[str, Any], signature: Any, label: str) -> Any:
     """A template compiled with these globals, cached on disk under its own name."""
-    name = f"{function.__name__}_{label}_{_fingerprint()}"
-    code = function.__code__.replace(co_name=name, co_qualname=name)
-    filled = FunctionType(code, {**vars(passes), **names}, name)
-    filled.__module__ = passes.__name__
-    filled.__qualname__ = name
+    filled = named(function, f"{label}_{_fingerprint()}", names)
     return njit([signature], nogil=True, cache=True, error_model="numpy")(filled)
 
 

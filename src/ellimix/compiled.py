@@ -1,0 +1,166 @@
+"""Compiled functions for small matrices on the host, for runs whose passes are compiled anyway.
+
+With few rows an iteration is mostly the interpreter calling NumPy: 40 calls for an M-step of a few
+hundred numbers. Where an engine is compiled the loop opens `compiled_host`, and what is inside it
+finds compiled versions of two steps: means and scatter from sums, and precision factors from
+covariances. They hand back what they cannot do (a degenerate component, large matrices) to the
+plain versions. Without that context nothing here is loaded, so that what a fit computes depends on
+its engine alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import FunctionType
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+LARGEST = 16  # features: LAPACK is quicker for larger matrices
+
+
+@final
+@dataclass(frozen=True)
+class Host:
+    """Compiled steps.
+
+    Parameters
+    ----------
+    moments : callable
+        ``moments(n, s1, s2, center, floor, empty, noise, means, scatter) -> bool``: means (m, k, d)
+        and scatter (m, k, d, d) from stacked sums, floor n_k I added; False where some component
+        is empty or needs a closer look.
+    factors : callable
+        ``factors(values, out) -> None``: upper triangular F (r, d, d) with values^-1 = F F^T; NaN
+        where a matrix is not positive definite.
+    """
+
+    moments: Callable[..., bool]
+    factors: Callable[[Array, Array], None]
+
+
+_active: ContextVar[Host | None] = ContextVar("ellimix_host", default=None)
+
+
+def active() -> Host | None:
+    """The compiled steps, inside `compiled_host`."""
+    return _active.get()
+
+
+@contextmanager
+def compiled_host(on: bool) -> Iterator[None]:
+    """Context in which `active` gives compiled steps, if `on`."""
+    token = _active.set(_host() if on else None)
+    try:
+        yield
+    finally:
+        _active.reset(token)
+
+
+@cache
+def _host() -> Host:
+    from numba import njit, types
+
+    real = {ndim: types.Array(types.float64, ndim, "C") for ndim in (2, 3, 4)}
+    any_real = {ndim: types.Array(types.float64, ndim, "A") for ndim in (2, 3, 4)}
+    number = types.float64
+    moments = types.boolean(
+        *(any_real[2], any_real[3], any_real[4], any_real[3]),
+        *(number, number, number, real[3], real[4]),
+    )
+    factors = types.void(real[3], real[3])
+    options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+    return Host(
+        njit([moments], **options)(named(_moments, fingerprint(Path(__file__)))),
+        njit([factors], **options)(named(_factors, fingerprint(Path(__file__)))),
+    )
+
+
+def fingerprint(*sources: Path) -> str:
+    """A short digest of source files."""
+    digest = hashlib.sha256()
+    for path in sources:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def named(function: Any, label: str, names: dict[str, Any] | None = None) -> FunctionType:
+    """The function under a name of its own, with further globals.
+
+    numba keeps compiled code by the function's name and its file's time, and an upgrade may leave
+    both as they were: a name that holds a digest of the sources is never taken for another.
+    """
+    name = f"{function.__name__}_{label}"
+    code = function.__code__.replace(co_name=name, co_qualname=name)
+    out = FunctionType(code, {**function.__globals__, **(names or {})}, name)
+    out.__module__, out.__qualname__ = function.__module__, name
+    return out
+
+
+def _moments(
+    n: Array,
+    s1: Array,
+    s2: Array,
+    center: Array,
+    floor: float,
+    empty: float,
+    noise: float,
+    means: Array,
+    scatter: Array,
+) -> bool:
+    m, k, d = s1.shape
+    for f in range(m):
+        total = 0.0
+        for j in range(k):
+            total += n[f, j]
+        for j in range(k):
+            count = n[f, j]
+            if not (count > empty * total and count < np.inf):
+                return False
+            for a in range(d):
+                shift = s1[f, j, a] / count
+                mean = center[f, j, a] + shift
+                means[f, j, a] = mean
+                for b in range(a + 1):
+                    value = s2[f, j, a, b] - s1[f, j, b] * shift
+                    scatter[f, j, a, b] = value
+                    scatter[f, j, b, a] = value
+                spread = scatter[f, j, a, a] / count
+                rounding = noise * abs(mean)
+                if not (spread > rounding * rounding and spread < np.inf):
+                    return False
+                scatter[f, j, a, a] += floor * count
+    return True
+
+
+def _factors(values: Array, out: Array) -> None:
+    r, d, _ = values.shape
+    lower = np.empty((d, d))
+    for i in range(r):
+        for a in range(d):
+            for b in range(a + 1):
+                value = values[i, a, b]
+                for c in range(b):
+                    value -= lower[a, c] * lower[b, c]
+                if a > b:
+                    lower[a, b] = value * lower[b, b]
+                else:
+                    lower[a, a] = 1.0 / np.sqrt(value) if value > 0.0 else np.nan
+        # F = L^-T: the diagonal holds reciprocals
+        for a in range(d):
+            for b in range(a):
+                out[i, a, b] = 0.0
+                value = 0.0
+                for c in range(b, a):
+                    value -= lower[a, c] * out[i, b, c]
+                out[i, b, a] = value * lower[a, a]
+            out[i, a, a] = lower[a, a]
