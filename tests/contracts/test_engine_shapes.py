@@ -83,13 +83,13 @@ def test_any_number_of_features(engine, dtype, d):
     assert_naive(engine, Factor.FULL, Moment.FULL, dtype, 193, 3, d)
 
 
-@pytest.mark.parametrize("d", [1, 2, 3, 4, 5, 8, 13, 16, *LARGE])
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 5, 8, 16, *LARGE])
 @every_engine
 def test_any_number_of_features_with_one_factor(engine, d):
     assert_naive(engine, Factor.SHARED, Moment.POOLED, np.float64, 193, 3, d)
 
 
-@pytest.mark.parametrize("d", [1, 2, 3, 4, 5, 7, 16, *LARGE])
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 5, 7, *LARGE])
 @every_engine
 def test_any_number_of_features_with_diagonal_factors(engine, d):
     assert_naive(engine, Factor.DIAGONAL, Moment.DIAGONAL, np.float64, 193, 3, d)
@@ -122,7 +122,7 @@ def test_any_number_of_components(engine, dtype, shape, moment, k):
         assert_naive(engine, shape, moment, dtype, 49, k, d)
 
 
-@pytest.mark.parametrize("d", [1, 4, 5, 7, 17, 33])
+@pytest.mark.parametrize("d", [3, 7, 17, 33])
 @every_moment
 @every_type
 @every_engine
@@ -139,7 +139,7 @@ def test_sums_under_given_responsibilities(engine, dtype, moment, d):
 
 
 @pytest.mark.parametrize(
-    ("n", "k", "d"), [(1, 3, 3), (193, 1, 1), (193, 5, 7), (400, 2, 3), (97, 9, 18), (47, 3, 33)]
+    ("n", "k", "d"), [(1, 3, 3), (193, 1, 3), (193, 5, 17), (400, 2, 3), (97, 9, 18), (47, 3, 33)]
 )
 @every_factor
 @every_type
@@ -289,7 +289,7 @@ def test_a_component_that_no_row_is_near(engine, shape, moment, d):
 # what sums do under changes of the rows
 
 
-@pytest.mark.parametrize("d", [3, 7, 12, 18])
+@pytest.mark.parametrize("d", [3, 7, 18])
 @every_pass
 @every_type
 @every_engine
@@ -303,7 +303,7 @@ def test_whole_weights_are_repeated_rows(engine, dtype, shape, moment, d):
     assert_same_sums(weighted, replace(repeated, rows=193), tolerance_of(engine, dtype))
 
 
-@pytest.mark.parametrize("d", [3, 7, 12, 18])
+@pytest.mark.parametrize("d", [3, 7, 18])
 @every_pass
 @every_type
 @every_engine
@@ -316,7 +316,7 @@ def test_the_order_of_the_rows_does_not_matter(engine, dtype, shape, moment, d):
     assert_same_sums(after, before, tolerance_of(engine, dtype))
 
 
-@pytest.mark.parametrize("d", [3, 7, 12, 18])
+@pytest.mark.parametrize("d", [3, 7, 18])
 @every_pass
 @every_engine
 def test_sums_follow_the_rows_under_affine_maps(engine, shape, moment, d):
