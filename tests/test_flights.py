@@ -19,15 +19,6 @@ from fit_problems import Problem, first, task
 
 PLAIN = ENGINES["numpy"]
 every_engine = pytest.mark.parametrize("engine", list(ENGINES.values()), ids=list(ENGINES))
-accelerators = [
-    None,
-    "squarem",
-    "anderson",
-    pytest.param(
-        "auto",
-        marks=pytest.mark.xfail(reason="one fit near its end wakes the memory of all", strict=True),
-    ),
-]
 
 
 def rows_of(n=300, k=3, d=2, apart=2.0, seed=3):
@@ -91,7 +82,7 @@ def test_fits_of_one_flight_are_fits_alone(engine, family):
         assert_same(report, run(SOURCE, engine, [one])[0], 1e-11)
 
 
-@pytest.mark.parametrize("acceleration", accelerators)
+@pytest.mark.parametrize("acceleration", [None, *ACCELERATORS])
 def test_accelerated_fits_of_one_flight_are_fits_alone(acceleration):
     """The same passes, and the same end to what many passes make of rounding."""
     for family in ("EII", "VVI", "EEE"):
@@ -186,7 +177,7 @@ def test_a_fit_that_collapses_on_the_way_ends_alone(engine, acceleration):
         assert_same(report, run(source, engine, [one])[0], 1e-9)
 
 
-@pytest.mark.parametrize("acceleration", [None, "auto", "squarem", "anderson"])
+@pytest.mark.parametrize("acceleration", [None, *ACCELERATORS])
 def test_each_task_has_its_own_tol_and_max_iter(acceleration):
     limits = [(1e-2, 400), (1e-4, 400), (0.0, 7), (0.0, 1), (1e-9, 3), (0.0, 0)]
     (base,) = tasks_of("VVV", 1)
