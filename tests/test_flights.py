@@ -259,7 +259,6 @@ def test_observers_see_every_fit():
             assert status is (Status.RUNNING if running else report.status)
 
 
-@pytest.mark.xfail(reason="a Sequence counts from its end, too", strict=True)
 def test_observers_may_count_from_the_end():
     tasks = [*tasks_of("VVV", 2), collapsing()]
     seen = []
@@ -319,7 +318,6 @@ def test_interrupted_in_the_first_pass():
     assert report.mixture.means.shape == (3, 2)
 
 
-@pytest.mark.xfail(reason="fits that ended in the same iteration are ended again", strict=True)
 def test_interrupted_between_the_m_steps_of_two_flights(monkeypatch):
     """Fits of the first flight that ended in this iteration have ended."""
     tasks = [*tasks_of("VVV", 1, max_iter=3), *tasks_of("EEE", 1)]

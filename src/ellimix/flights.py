@@ -177,6 +177,8 @@ class Fits(Sequence[Progress]):
     def __getitem__(self, index: int | slice) -> Progress | list[Progress]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
+        if index < 0:
+            index += len(self)
         if index in self._ended:
             return self._ended[index]
         for flight in self.flights:
@@ -215,8 +217,9 @@ class Fits(Sequence[Progress]):
     def end_all(self, status: Status) -> None:
         """Give every fit that runs the same final status."""
         for flight in self.flights:
-            for place in range(flight.members.size):
-                self.end(flight, place, status)
+            for place, member in enumerate(flight.members.tolist()):
+                if member not in self._ended:  # in the iteration that was interrupted
+                    self.end(flight, place, status)
         self.flights = []
 
     def _progress(self, flight: Flight, place: int) -> Progress:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.util import find_spec
 from typing import Final, final
 
 from ellimix.engines.base import Engine
@@ -57,8 +56,12 @@ def _load(name: str) -> Engine:
 
 @cache
 def has_numba() -> bool:
-    """Whether the compiled engine can be had here."""
-    return find_spec("numba") is not None
+    """Whether numba is installed, and suits what else is."""
+    try:
+        _load("numba")
+    except ImportError:
+        return False
+    return True
 
 
 def choose(

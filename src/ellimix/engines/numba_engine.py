@@ -23,6 +23,10 @@ STRIDE = compiler.STRIDE
 BLOCK_VALUES = 1 << 18  # values in a block, a thread's piece of work
 MOST_TILES = 128  # in a block, however few features
 CENTER_ROWS = 192  # rows of a block that float32 values are centered on
+# Spread of a column and row weights within which float32 is used: products of three such numbers
+# neither overflow nor lose digits.
+SPREAD = 1e-12, 1e12
+WEIGHTS = 1e-12, 1e12
 
 
 @final
@@ -40,12 +44,15 @@ class Layout:
     shift : ndarray of shape (d,)
         0 for float64.
     rows : int
+    total : float
+        Sum of the row weights.
     """
 
     x: Rows
     weight: Rows
     shift: Array
     rows: int
+    total: float
 
     @property
     def bits(self) -> int:
@@ -69,16 +76,20 @@ class NumbaEngine:
         """The rows of a block, laid out once for many passes."""
         rows = block.rows
         n, d = rows.shape
-        bits = 32 if rows.dtype == np.float32 else 64
         shift = np.zeros(d)
-        if bits == 32 and n:
-            shift = np.median(rows[:CENTER_ROWS], axis=0).astype(np.float64)
+        if rows.dtype == np.float32:
+            if n:
+                shift = np.median(rows[:CENTER_ROWS], axis=0).astype(np.float64)
+            if not _single(rows, shift, block.weight):
+                rows, shift = rows.astype(np.float64), np.zeros(d)
         tiles, real = -(-n // STRIDE), rows.dtype
         x = _aligned((tiles, _width(d), STRIDE), real)
         weight = np.empty((tiles, STRIDE), real)
         given = np.zeros(1) if block.weight is None else block.weight
-        compiler.lay_out(bits)(rows, given, block.weight is not None, shift, x, weight)
-        return Layout(x, weight, shift, n)
+        lay_out = compiler.lay_out(real.itemsize * 8)
+        lay_out(rows, given, block.weight is not None, shift, x, weight)
+        total = float(n) if block.weight is None else float(block.weight.sum())
+        return Layout(x, weight, shift, n, total)
 
     def step(self, potentials: Sequence[Potentials]) -> Step:
         """Statistics of a block for each of several groups of fits."""
@@ -86,7 +97,7 @@ class NumbaEngine:
 
         def run(block: Block) -> list[SufficientStatistics]:
             layout = self._layout(block)
-            return [part(layout, block) for part in parts]
+            return [part(layout) for part in parts]
 
         return run
 
@@ -150,12 +161,24 @@ class NumbaEngine:
         )
         exact = used[:, :d].astype(np.float64) + layout.shift
         out = _statistics(sums, where, d, exact[None], center[None], moment)
-        weight = float(layout.rows) if block.weight is None else float(block.weight.sum())
         n, s1, s2 = (part[0] for part in out)
-        return SufficientStatistics(n, s1, s2, center, 0.0, 0.0, weight, layout.rows, moment)
+        total, rows = layout.total, layout.rows
+        return SufficientStatistics(n, s1, s2, center, 0.0, 0.0, total, rows, moment)
 
     def _layout(self, block: Block) -> Layout:
         return block.layout if isinstance(block.layout, Layout) else self.place(block)
+
+
+def _single(rows: Rows, shift: Array, weight: Array | None) -> bool:
+    """Whether squares of the rows and sums of the weights stay in the range of float32."""
+    if weight is not None:
+        counted = weight[weight > 0.0]
+        if counted.size and not WEIGHTS[0] <= counted.min() <= counted.max() <= WEIGHTS[1]:
+            return False
+    if not rows.size:
+        return True
+    far = np.maximum(rows.max(axis=0) - shift, shift - rows.min(axis=0))  # no copy of the rows
+    return bool(((far == 0.0) | ((far >= SPREAD[0]) & (far <= SPREAD[1]))).all())
 
 
 def _width(d: int) -> int:
@@ -191,7 +214,7 @@ def _factor(potentials: Potentials) -> tuple[str, Array]:
     return "full", np.broadcast_to(potentials.factor[..., None, :, :], (*lead, k, d, d))
 
 
-Part = Callable[[Layout, Block], SufficientStatistics]
+Part = Callable[[Layout], SufficientStatistics]
 
 
 def _prepared(potentials: Potentials) -> Part:
@@ -209,10 +232,9 @@ def _prepared(potentials: Potentials) -> Part:
     sums = _shared_sums(potentials) if pooled else _soft_sums(potentials)
     center, moment = potentials.center, potentials.moment
 
-    def part(layout: Layout, block: Block) -> SufficientStatistics:
+    def part(layout: Layout) -> SufficientStatistics:
         n, s1, s2, totals = sums(layout)
-        rows = layout.rows
-        weight = float(rows) if block.weight is None else float(block.weight.sum())
+        rows, weight = layout.rows, layout.total
         if grouped:
             return SufficientStatistics(
                 n, s1, s2, center, totals[:, 0], totals[:, 1], weight, rows, moment
@@ -233,13 +255,14 @@ def _soft_sums(potentials: Potentials) -> Callable[[Layout], Sums]:
     center, moment = potentials.center, potentials.moment
     m, k, d = center.shape
     kind = "diagonal" if moment is Moment.DIAGONAL else "full"
+    offset, top = _below_top(potentials.offset)
     packed: dict[Any, tuple[Any, Any]] = {}
 
     def sums(layout: Layout) -> Sums:
         real, width = layout.x.dtype, layout.x.shape[1]
         known = packed.get(real)
         if known is None:  # two threads may both make it: they make the same
-            known = _padded(factor, real, shape == "full"), potentials.offset.astype(real)
+            known = _padded(factor, real, shape == "full"), offset.astype(real)
             packed[real] = known
         used = _padded(center - layout.shift if layout.bits == 32 else center, real)
         size, where = compiler.places(width, kind, layout.bits)
@@ -247,12 +270,20 @@ def _soft_sums(potentials: Potentials) -> Callable[[Layout], Sums]:
         compiler.soft_pass(shape, kind, width, layout.bits)(
             layout.x, layout.weight, layout.rows, used, *known, out, totals
         )
+        totals[:, 0] += top * layout.total
         exact = center
         if layout.bits == 32:
             exact = used[..., :d].astype(np.float64) + layout.shift
         return (*_statistics(out, where, d, exact, center, moment), totals)
 
     return sums
+
+
+def _below_top(offset: Array) -> tuple[Array, Array]:
+    """Offsets (m, k) less the largest of each fit, and those: float32 shall round small numbers."""
+    top = offset.max(axis=-1)
+    top = np.where(np.isfinite(top), top, 0.0)
+    return offset - top[:, None], top
 
 
 def _statistics(
@@ -288,7 +319,7 @@ def _shared_sums(potentials: Potentials) -> Callable[[Layout], Sums]:
     away = np.zeros((m, whole, d))
     away[:, :k] = potentials.center - middle[:, None]
     offset = np.full((m, whole), -np.inf)
-    offset[:, :k] = potentials.offset
+    offset[:, :k], top = _below_top(potentials.offset)
     white = away @ potentials.factor
     wide = -(-d // 4) * 4
     packed: dict[Any, tuple[Any, ...]] = {}
@@ -310,6 +341,7 @@ def _shared_sums(potentials: Potentials) -> Callable[[Layout], Sums]:
         compiler.shared_pass(width, layout.bits)(
             layout.x, layout.weight, layout.rows, k, used, *known, totals, out, pooled
         )
+        totals[:, 0] += top * layout.total
         about = used[:, :d].astype(np.float64) + layout.shift
         n = out[:, :k]
         first = out[:, whole : whole * (1 + wide)].reshape(m, whole, wide)[:, :k, :d]

@@ -2,11 +2,12 @@
 
 exp: x = n log 2 + r with n an integer and log 2 in two parts, so that r is exact to rounding;
 exp r = 1 + r + r^2 q(r), q by Chebyshev approximation on |r| <= log 2 / 2 (error below 2e-17 of
-the value in float64, 8e-9 in float32); 2^n goes into the exponent bits. The result is within 1 unit
-in the last place. Below `NEGLIGIBLE` it is exactly 0: that is far under a unit in the last place of
-a row's total, and it keeps products out of the subnormal range, where arithmetic is slow.
+the value in float64, 8e-9 in float32); 2^n goes into the exponent bits. The result is within 1.2
+units in the last place. Below `NEGLIGIBLE` it is exactly 0: that is far under a unit in the last
+place of a row's total, and it keeps products out of the subnormal range, where arithmetic is slow.
 
-log: s = 2^e m with m in [sqrt 1/2, sqrt 2), f = (m - 1)/(m + 1), log m = 2 f + f^3 q(f^2).
+log: s = 2^e m with m in [sqrt 1/2, sqrt 2), f = (m - 1)/(m + 1), log m = 2 f + f^3 q(f^2). The
+result is within 2 units in the last place for s >= 1.
 """
 
 from __future__ import annotations
