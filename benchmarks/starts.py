@@ -104,7 +104,6 @@ def result(
     tol: float,
 ) -> Result:
     """The start with this seed, and EM from it."""
-    engine = ENGINES["numba"]
     seconds, init_params = start(beginning(rows, data.k, seed))
     model = em.GaussianMixture(
         data.k,
