@@ -18,7 +18,13 @@ passes of plain EM by those of the accelerated fit: of the sums, of the sums ove
 same end, the median, and the least. A fit that ends higher has often left a plateau on which plain
 EM stopped, and has gone on for that.
 
-The exit status is 1 where a fit with "auto" ends lower than plain EM, or not at all.
+The exit status is 1 where a fit with "auto" ends lower than plain EM, or not converged.
+
+On large data, from the k-means start with one seed and with the compiled engine, seconds are those
+of a whole `fit`. "auto" begins on a sample of the rows where all rows are many times those that pin
+the maximum (`ellimix.sampling`): of 16 components in 10 features that is so for 200,000 rows with
+diagonal covariances, and from 528,000 rows on with full ones (--shape 600000,10,16). The passes on
+the sample are in the seconds, and the last column says how many they were.
 """
 
 from __future__ import annotations
@@ -147,7 +153,7 @@ def line(name: str, group: Sequence[Comparison]) -> str:
     cells = [
         *(f"{number:,}" for number in passes),
         *(f"{plain / fast:.2f}" if fast else "" for plain, fast in (passes, level)),
-        *(f"{number:.2f}" for number in (statistics.median(ratios), min(ratios))),
+        *(f"{pick(ratios):.2f}" if ratios else "" for pick in (statistics.median, min)),
         f"{kinds['accelerated'] + kinds['rejected']:,}",
         f"{kinds['rejected']:,}",
         *(_off(part) for part in (lower, higher)),
