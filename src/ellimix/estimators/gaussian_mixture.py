@@ -83,12 +83,14 @@ class GaussianMixture(FittedMixture):
         kind on a machine, in about a second; ``"auto"`` takes it where the work repays that, as
         far as it is installed, by a rule on the shape of the data alone (`ellimix.engines.choice`).
         The two agree to rounding. `report_` says which was used.
-    acceleration : {"auto", "squarem", "anderson"} or None, default="auto"
+    acceleration : {"auto", "squarem", "anderson", "sample"} or None, default="auto"
         ``"auto"`` helps EM where it has settled on its way to a maximum and is slow, by SQUAREM
-        (Varadhan & Roland 2008), which with the default `tol` never happens; and it begins on a
-        sample of the rows where they are so many that a sample pins the maximum.
+        (Varadhan & Roland 2008); with the default `tol` that never happens.
         ``"squarem"`` and ``"anderson"`` (Henderson & Varadhan 2019) do so from the first iteration
-        on, and may end in another local maximum. None is EM alone. The objective never falls,
+        on, and may end in another local maximum. ``"sample"`` begins on a random sample where rows
+        are at least ten times as many as one that is large for the components
+        (`ellimix.sampling`), and goes on as ``"auto"`` over all of them: far fewer passes over very
+        large data, perhaps to another maximum. None is EM alone. The objective never falls,
         whichever is chosen. With ``tol=0``, a given number of iterations, ``"auto"`` is EM alone.
         `report_.steps` says what was done.
 
@@ -165,7 +167,7 @@ class GaussianMixture(FittedMixture):
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "order": [StrOptions({"fitted", "weight"})],
         "engine": [StrOptions({"auto", *NAMES})],
-        "acceleration": [StrOptions(set(ACCELERATORS)), None],
+        "acceleration": [StrOptions({*ACCELERATORS, "sample"}), None],
     }
 
     mixture_: Mixture
@@ -314,13 +316,14 @@ class GaussianMixture(FittedMixture):
             Task(inference, b, self.tol, self.max_iter, name=name, acceleration=fast)
             for b in beginnings
         ]
-        if fast != "auto" or given.complete:
+        if self.acceleration != "sample":
             return tasks
         return begun_on_sample(source, engine, tasks, random)
 
     def _acceleration(self) -> str | None:
         """The accelerator; a fixed number of iterations is that many EM steps."""
-        return None if self.acceleration == "auto" and self.tol == 0.0 else self.acceleration
+        name = "auto" if self.acceleration == "sample" else self.acceleration
+        return None if name == "auto" and self.tol == 0.0 else name
 
     def _start(self) -> Start:
         if isinstance(self.init_params, str):
