@@ -23,8 +23,8 @@ The exit status is 1 where a fit with "auto" ends lower than plain EM, or not co
 On large data, from the k-means start with one seed and with the compiled engine, seconds are those
 of a whole `fit`. "sample" begins on a sample of the rows where all rows are ten times as many
 (`ellimix.sampling`): of 16 components in 10 features that is so for 200,000 rows with diagonal
-covariances, and from 528,000 rows on with full ones (--shape 600000,10,16). The passes on the sample
-are in the seconds, and the last column says how many they were.
+covariances, and from 528,000 rows on with full ones (--shape 600000,10,16). The passes on the
+sample are in the seconds, and the last column says how many they were.
 """
 
 from __future__ import annotations

@@ -48,6 +48,11 @@ class FitCallbacks:
         self._root.call_on_fit_task_begin(estimator=estimator, **arguments)
         self._iteration = self._begin() if max_iter > 0 else None
 
+    @property
+    def listening(self) -> bool:
+        """Whether any callback is registered: without one an iteration need not be announced."""
+        return bool(getattr(self._estimator, "_skl_callbacks", ()))
+
     def observe(self, fits: Fits) -> bool:
         """End an iteration; whether a callback asks to stop."""
         stop = self._end(self._iteration, lambda: self._attributes(fits))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, final
@@ -263,7 +264,7 @@ class GaussianMixture(FittedMixture):
             self.max_iter,
             partial(self._best_so_far, rows.dtype),
         )
-        observers: list[Observer] = [callbacks.observe]
+        observers: list[Observer] = [callbacks.observe] if callbacks.listening else []
         if self.verbose:
             verbose = VerboseObserver(int(self.verbose), self.verbose_interval, len(tasks))
             observers.append(verbose.observe)
@@ -271,7 +272,7 @@ class GaussianMixture(FittedMixture):
             source,
             engine,
             tasks,
-            lambda fits: sum(observer(fits) for observer in observers) > 0,  # all of them see it
+            _all_of(observers),
             self._names(),
         )
         self._keep(_best(reports), reports, source, engine)
@@ -385,6 +386,13 @@ class GaussianMixture(FittedMixture):
             warnings.warn(best.message, ConvergenceWarning, stacklevel=5)
         elif best.status is Status.INTERRUPTED or best.status.failed:
             warnings.warn(best.message, FitWarning, stacklevel=5)
+
+
+def _all_of(observers: Sequence[Observer]) -> Observer | None:
+    """One observer for several, all of which see every iteration."""
+    if not observers:
+        return None
+    return lambda fits: sum(observer(fits) for observer in observers) > 0
 
 
 def _best(reports: list[FitReport]) -> FitReport:
