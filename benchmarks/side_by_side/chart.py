@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from side_by_side.compare import ShapeResult
+from side_by_side.tables import percent
 
 # Okabe & Ito (2008) and two darker ones; the marker tells peers apart as well.
 COLORS: Final = (
@@ -82,7 +83,7 @@ def _shares(axes: Axes, results: Sequence[ShapeResult]) -> None:
     known = [(row, result.share) for row, result in enumerate(results) if result.share is not None]
     axes.barh([row for row, _ in known], [100 * s for _, s in known], color="0.55", height=0.6)
     for row, share in known:
-        axes.annotate(f"{100 * share:.2g}", (100 * share, row), (3, 0),
+        axes.annotate(percent(share), (100 * share, row), (3, 0),
                       textcoords="offset points", va="center", fontsize=8)  # fmt: skip
     axes.set_xlim(0, max([100 * share for _, share in known], default=1) * 1.2)
     axes.grid(axis="x", color="0.9")

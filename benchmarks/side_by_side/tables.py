@@ -22,9 +22,13 @@ def line(result: ShapeResult) -> str:
         str(result.shape),
         duration(result.seconds),
         *(_cell(outcome) for outcome in result.outcomes),
-        "" if result.share is None else f"{100 * result.share:.2g} %",
+        "" if result.share is None else f"{percent(result.share)} %",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.2g}" if share < 0.1 else f"{100 * share:.0f}"
 
 
 def duration(seconds: float) -> str:
