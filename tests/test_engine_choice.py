@@ -156,25 +156,24 @@ def test_without_numba(gone):
         assert sentence.endswith("pip install numba")
 
 
+REFUSED = """
+import sys
+
+class Refused:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numba":
+            raise ImportError("Numba needs another NumPy")
+
+sys.meta_path.insert(0, Refused())
+from ellimix.engines import choice
+
+print(choice.choose("auto", 10**9, 10, 10, True).name)
+try:
+    choice.choose("numba", 10, 1, 1, True)
+except ImportError as error:
+    print(error)
+"""
+
+
 def test_a_numba_that_does_not_import_is_as_good_as_none():
-    out = python(
-        """
-        import sys
-        import numpy as np
-
-        class Refused:
-            def find_spec(self, name, path=None, target=None):
-                if name == "numba":
-                    raise ImportError("Numba needs another NumPy")
-
-        sys.meta_path.insert(0, Refused())
-        from ellimix.engines import choice
-
-        print(choice.choose("auto", 10**9, 10, 10, True).name)
-        try:
-            choice.choose("numba", 10, 1, 1, True)
-        except ImportError as error:
-            print(error)
-        """
-    )
-    assert out.splitlines() == ["numpy", "Numba needs another NumPy"]
+    assert python(REFUSED).splitlines() == ["numpy", "Numba needs another NumPy"]

@@ -6,7 +6,7 @@ Examples
 --------
 >>> from ellimix.acceleration import ACCELERATORS
 >>> ACCELERATORS["auto"].rule
-Settled(share=0.01, largest=0.001, slowest=0.5)
+Settled(share=0.01, largest=0.001, slowest=0.7)
 """
 
 from __future__ import annotations

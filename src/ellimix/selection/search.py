@@ -101,6 +101,7 @@ def best_components(
                 max(tol, SHORT_TOL),
                 min(max_iter, SHORT_ITER),
                 name=start.name,
+                acceleration="auto",
             )
             for k, start in plan
         ]
@@ -134,7 +135,7 @@ def _continued(report: FitReport, inference: MaximumLikelihood, tol: float, max_
     if report.mixture is None:
         raise AssertionError("a promising run has a mixture")
     start = report.mixture.parameters
-    return Task(inference, start, tol, max_iter, report.objective, report.start)
+    return Task(inference, start, tol, max_iter, report.objective, report.start, "auto")
 
 
 def _cell(k: int, report: FitReport, source: Source) -> Cell:

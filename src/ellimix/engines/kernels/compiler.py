@@ -85,8 +85,13 @@ def _globals(bits: int, d: int, mirror: bool) -> dict[str, Any]:
         "ALIGNED": inline(passes.aligned),
         "MIRROR": inline(passes.mirror if mirror else passes.leave),
     }
-    gather = FunctionType(passes.gather.__code__, {**vars(passes), **names}, "gather")
-    return {**names, "GATHER": inline(gather)}
+    return {**names, "GATHER": _part(passes.gather, names)}
+
+
+def _part(function: Any, names: dict[str, Any]) -> Any:
+    """A function that templates call, compiled with these globals."""
+    filled = FunctionType(function.__code__, {**vars(passes), **names}, function.__name__)
+    return njit(error_model="numpy")(filled)
 
 
 def _distance(shape: str, d: int) -> Emit:
@@ -183,6 +188,12 @@ def _shared_pass(d: int, bits: int) -> Any:
     return _template(passes.shared_pass, names, signature, _label(d, bits))
 
 
+def _scoring(shape: str, d: int, bits: int) -> dict[str, Any]:
+    """Globals of the passes that give log-potentials row by row."""
+    names = {**_globals(bits, d, False), "DISTANCE": _kernel(_distance(shape, d), bits)}
+    return {**names, "POTENTIALS": _part(passes.tile_potentials, names)}
+
+
 def posterior_pass(shape: str, d: int, bits: int) -> Any:
     """`passes.posterior_pass` for a diagonal or full factor."""
     return _posterior_pass(shape, _known(d), bits)
@@ -191,8 +202,7 @@ def posterior_pass(shape: str, d: int, bits: int) -> Any:
 @cache
 def _posterior_pass(shape: str, d: int, bits: int) -> Any:
     names = {
-        **_globals(bits, d, False),
-        "DISTANCE": _kernel(_distance(shape, d), bits),
+        **_scoring(shape, d, bits),
         "KEPT": _kernel(lambda e, a: softmax.softmax(e, STRIDE, a, True, False), bits),
     }
     real = partial(_array, bits=bits)
@@ -212,7 +222,7 @@ def joint_pass(shape: str, d: int, bits: int) -> Any:
 
 @cache
 def _joint_pass(shape: str, d: int, bits: int) -> Any:
-    names = {**_globals(bits, d, False), "DISTANCE": _kernel(_distance(shape, d), bits)}
+    names = _scoring(shape, d, bits)
     real = partial(_array, bits=bits)
     factor = real(3 if shape == "full" else 2)
     signature = types.void(real(3), types.int64, real(2), factor, real(1), _array(2))

@@ -12,7 +12,7 @@ import numpy as np
 
 STRIDE = SIZE = FEW = REAL = None
 DISTANCE = WHITEN = SOFTMAX = MOMENTS = PRODUCTS = None
-EXPECTED = WEIGH = TOTALS = KEPT = ALIGNED = GATHER = MIRROR = None
+EXPECTED = WEIGH = TOTALS = KEPT = ALIGNED = GATHER = MIRROR = POTENTIALS = None
 
 
 def aligned(buffer):
@@ -160,6 +160,21 @@ def shared_pass(
             PRODUCTS(z, z + 2 * wide * line, wide, p, count, wide, 1, 0)
 
 
+def tile_potentials(xt, center, factor, offset, lp, count, z, d):
+    """Log-potentials of a tile under one fit, (k, STRIDE) at lp."""
+    for j in range(offset.shape[0]):
+        DISTANCE(
+            xt,
+            center.ctypes.data + j * d * SIZE,
+            factor.ctypes.data + j * factor.strides[0],
+            offset.ctypes.data + j * SIZE,
+            lp + j * STRIDE * SIZE,
+            count,
+            z,
+            d,
+        )
+
+
 def joint_pass(x, rows, center, factor, offset, out):
     """Log-potentials of all rows, (n, k), for diagonal and full factors."""
     tiles, d = x.shape[0], x.shape[1]
@@ -171,17 +186,7 @@ def joint_pass(x, rows, center, factor, offset, out):
     for t in range(tiles):
         count = min(STRIDE, rows - t * STRIDE)
         xt = x.ctypes.data + t * d * STRIDE * SIZE
-        for j in range(k):
-            DISTANCE(
-                xt,
-                center.ctypes.data + j * d * SIZE,
-                factor.ctypes.data + j * factor.strides[0],
-                offset.ctypes.data + j * SIZE,
-                lp + j * STRIDE * SIZE,
-                count,
-                z,
-                d,
-            )
+        POTENTIALS(xt, center, factor, offset, lp, count, z, d)
         part = out[t * STRIDE : t * STRIDE + count]
         for j in range(k):
             row = table[skip + j * STRIDE : skip + (j + 1) * STRIDE]
@@ -203,17 +208,7 @@ def posterior_pass(x, weight, rows, center, factor, offset, density, labels, bes
     for t in range(tiles):
         count = min(STRIDE, rows - t * STRIDE)
         xt = x.ctypes.data + t * d * STRIDE * SIZE
-        for j in range(k):
-            DISTANCE(
-                xt,
-                center.ctypes.data + j * d * SIZE,
-                factor.ctypes.data + j * factor.strides[0],
-                offset.ctypes.data + j * SIZE,
-                lp + j * STRIDE * SIZE,
-                count,
-                z,
-                d,
-            )
+        POTENTIALS(xt, center, factor, offset, lp, count, z, d)
         first = t * STRIDE
         top = table[skip : skip + STRIDE]
         high = scratch[:STRIDE]
