@@ -179,13 +179,11 @@ def _advance_with(
     model, sound, advice = _updated_with(accelerator, advice, fits, flight, statistics)
     if model is None:
         return []
-    flight = replace(flight, model=model) if sound.all() else flight
     if not sound.all():
-        flight = replace(flight, memory=advice.memory).at(sound)
-        advice, converged = _part(advice, sound), converged[sound]
-        flight = replace(flight, model=model)
+        flight, advice, converged = flight.at(sound), _part(advice, sound), converged[sound]
     best = chosen(advice.trial, flight.best, model)
-    return _going(fits, replace(flight, best=best, memory=advice.memory), converged)
+    flight = replace(flight, model=model, best=best, memory=advice.memory)
+    return _going(fits, flight, converged)
 
 
 def _part(advice: Advice, on: Mask) -> Advice:
