@@ -177,3 +177,26 @@ except ImportError as error:
 
 def test_a_numba_that_does_not_import_is_as_good_as_none():
     assert python(REFUSED).splitlines() == ["numpy", "Numba needs another NumPy"]
+
+
+NOWHERE = """
+import numba
+
+real = numba.njit
+
+def njit(*args, **options):
+    if options.get("cache"):
+        raise RuntimeError("cannot cache function: no locator available")
+    return real(*args, **options)
+
+numba.njit = njit
+import numpy as np
+import ellimix as em
+
+rows = np.random.default_rng(0).normal(size=(100, 2))
+print(em.GaussianMixture(2, engine="numba", random_state=0).fit(rows).report_.engine)
+"""
+
+
+def test_compiled_code_that_can_be_kept_nowhere_still_runs():
+    assert python(NOWHERE).split() == ["numba"]

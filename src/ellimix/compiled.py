@@ -68,7 +68,7 @@ def compiled_host(on: bool) -> Iterator[None]:
 
 @cache
 def _host() -> Host:
-    from numba import njit, types
+    from numba import types
 
     real = {ndim: types.Array(types.float64, ndim, "C") for ndim in (2, 3, 4)}
     any_real = {ndim: types.Array(types.float64, ndim, "A") for ndim in (2, 3, 4)}
@@ -78,11 +78,27 @@ def _host() -> Host:
         *(number, number, number, real[3], real[4]),
     )
     factors = types.void(real[3], real[3])
-    options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+    digest = fingerprint(Path(__file__))
     return Host(
-        njit([moments], **options)(named(_moments, fingerprint(Path(__file__)))),
-        njit([factors], **options)(named(_factors, fingerprint(Path(__file__)))),
+        compiled(named(_moments, digest), moments), compiled(named(_factors, digest), factors)
     )
+
+
+def compiled(function: FunctionType, signature: Any) -> Any:
+    """A function compiled by numba, without the interpreter's lock, and kept on disk if it can be.
+
+    Where neither the package's folder nor the user's cache can be written, numba refuses to
+    keep it; then every process compiles for itself.
+    """
+    from numba import njit
+
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    try:
+        return njit([signature], cache=True, **options)(function)
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+        return njit([signature], **options)(function)
 
 
 def fingerprint(*sources: Path) -> str:

@@ -17,7 +17,7 @@ from llvmlite import binding
 from numba import njit, types
 from numba.extending import intrinsic
 
-from ellimix.compiled import fingerprint, named
+from ellimix.compiled import compiled, fingerprint, named
 from ellimix.engines.kernels import distances, moments, passes, softmax
 from ellimix.engines.kernels.emitter import Emitter, Precision, Value
 
@@ -66,8 +66,7 @@ def _nothing(e: Emitter, a: list[Value]) -> None:
 
 def _template(function: Any, names: dict[str, Any], signature: Any, label: str) -> Any:
     """A template compiled with these globals, cached on disk under its own name."""
-    filled = named(function, f"{label}_{_fingerprint()}", names)
-    return njit([signature], nogil=True, cache=True, error_model="numpy")(filled)
+    return compiled(named(function, f"{label}_{_fingerprint()}", names), signature)
 
 
 def _array(ndim: int, bits: int = 64) -> Any:
