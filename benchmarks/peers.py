@@ -30,6 +30,9 @@ HERE = Path(__file__).parent
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shapes", choices=[*SETS], default="table")
+    parser.add_argument(
+        "--only", default="", help="shapes with one of these texts, semicolons between"
+    )
     parser.add_argument("--peers", help="names with commas between; all without it")
     parser.add_argument("--pairs", type=int, default=5, help="turns of each peer")
     parser.add_argument("--dtype", choices=["float64", "float32"], default="float64")
@@ -61,7 +64,12 @@ def main() -> None:
     def show(result: ShapeResult) -> None:
         print(tables.line(result), flush=True)
 
-    results = list(run(bench, shapes(arguments.shapes, arguments.dtype), show))
+    wanted = [
+        shape
+        for shape in shapes(arguments.shapes, arguments.dtype)
+        if any(text in str(shape) for text in arguments.only.split(";"))
+    ]
+    results = list(run(bench, wanted, show))
     if arguments.json:
         content = tables.record(results, bench.versions)
         arguments.json.write_text(json.dumps(content, indent=1) + "\n")
