@@ -8,7 +8,7 @@ import pytest
 import ellimix as em
 from ellimix.covariance import FAMILIES
 from ellimix.engines import ENGINES
-from ellimix.selection.search import best_components
+from ellimix.selection.by_components import best_components
 from ellimix.sources.memory import MemorySource
 
 STARTS = ("kmeans", "k-means++")

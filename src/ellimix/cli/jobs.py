@@ -21,7 +21,7 @@ from ellimix.engines.numpy_engine import normalise
 from ellimix.errors import DataError
 from ellimix.persist import load, save, write_beside
 from ellimix.records import Array, Factor
-from ellimix.selection.search import best_components
+from ellimix.selection.by_components import best_components
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.tables import Table, read_table
 

@@ -12,7 +12,7 @@ from rich.table import Table as RichTable
 
 from ellimix.density.mixture import UNCERTAIN, Mixture, Scores
 from ellimix.selection import criteria
-from ellimix.selection.search import Cell
+from ellimix.selection.by_components import Cell
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.tables import Table
 

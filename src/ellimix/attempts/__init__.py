@@ -1,0 +1,1 @@
+"""Many small fits at once, from given statistics: what a search over models is made of."""

@@ -1,0 +1,165 @@
+"""Many fits from given statistics to their ends: what is asked for, and what comes back.
+
+A search over models makes a thousand small fits. Here a fit is no more than arrays: the statistics
+that its first M-step gets, and those of its last pass, always with full second moments about the
+components' means, so that any family can go on from them, and components can be split and merged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ellimix.covariance.base import Covariance, Family, Structure
+from ellimix.errors import Status
+from ellimix.inference.base import Parameters
+from ellimix.records import Array, Moment, SufficientStatistics
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Attempts:
+    """Fits of one family and number of components, to be run.
+
+    Parameters
+    ----------
+    family : Family
+    n : ndarray of shape (m, k)
+        Counts of the start.
+    means : ndarray of shape (m, k, d)
+    scatter : ndarray of shape (m, k, d, d)
+        Scatter about those means.
+    names : tuple of str
+        Where each start came from.
+    target : float
+        A log-likelihood, in nats: fits that will clearly stay below it may be given up.
+    """
+
+    family: Family
+    n: Array
+    means: Array
+    scatter: Array
+    names: tuple[str, ...]
+    target: float = -np.inf
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Ended:
+    """The same fits at their ends.
+
+    Parameters
+    ----------
+    family : Family
+    n, means, scatter : ndarray
+        Of the last pass, as in `Attempts`; anything for a fit without one.
+    weights : ndarray of shape (m, k)
+        Mixing proportions of the model that the last pass was made with.
+    center : ndarray of shape (m, k, d)
+        Its means.
+    factor : ndarray of shape (m, k, d, d)
+        Its upper triangular precision factors.
+    log_det : ndarray of shape (m, k)
+        Its log-determinants.
+    log_likelihood : ndarray of shape (m,)
+        Its log-likelihood, in nats; -inf for a fit without a sound end.
+    entropy : ndarray of shape (m,)
+        Its classification entropy, in nats.
+    passes : ndarray of shape (m,), int
+        Passes over the rows.
+    status : tuple of Status
+    given_up : ndarray of shape (m,), bool
+        Fits that ended because they would not have reached the target.
+    names : tuple of str
+        Where each start came from.
+    component : ndarray of shape (m,), int
+        The component that ended the fit; -1 for none in particular.
+    """
+
+    family: Family
+    n: Array
+    means: Array
+    scatter: Array
+    weights: Array
+    center: Array
+    factor: Array
+    log_det: Array
+    log_likelihood: Array
+    entropy: Array
+    passes: NDArray[np.int64]
+    status: tuple[Status, ...]
+    given_up: NDArray[np.bool_]
+    names: tuple[str, ...]
+    component: NDArray[np.int64]
+
+    def models(self) -> Parameters:
+        """The models of all fits, stacked; anything for a fit without a sound end."""
+        sound = np.isfinite(self.log_likelihood)[:, None, None, None]
+        factor = np.where(sound, self.factor, np.eye(self.factor.shape[-1]))
+        covariance = _covariance(self.family.structure, factor, self.log_det)
+        return Parameters(self.weights, self.center, covariance)
+
+    def statistics(self, index: int) -> SufficientStatistics:
+        """The statistics of one fit's last pass."""
+        n, center = self.n[index], self.means[index]
+        return SufficientStatistics(
+            n,
+            np.zeros_like(center),
+            self.scatter[index],
+            center,
+            float(self.log_likelihood[index]),
+            float(self.entropy[index]),
+            float(n.sum()),
+            0,
+            Moment.FULL,
+        )
+
+
+class Runner(Protocol):
+    """A way to run attempts over the rows of one source."""
+
+    def run(
+        self,
+        attempts: Sequence[Attempts],
+        *,
+        tolerance: float,
+        max_iter: int,
+        judged: int | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> list[Ended]:
+        """Run all of them.
+
+        Parameters
+        ----------
+        attempts : sequence of Attempts
+        tolerance : float
+            A fit has converged when no more than so many nats, in all, seem still to be gained.
+        max_iter : int
+            Passes at most.
+        judged : int, optional
+            Passes after which fits that will not reach their target may be given up.
+        stop : callable, optional
+            Asked now and then: once it says so, no further fit is begun.
+        """
+        ...
+
+
+def _covariance(structure: Structure, factor: Array, log_det: Array) -> Covariance:
+    """The record from square precision factors (m, k, d, d)."""
+    match structure:
+        case Structure.SPHERICAL:
+            own = factor[..., 0, 0]
+            return Covariance(structure, 1.0 / own**2, own, log_det)
+        case Structure.DIAGONAL:
+            own = factor.diagonal(0, -2, -1)
+            return Covariance(structure, 1.0 / own**2, own, log_det)
+        case Structure.SHARED:
+            own = factor[:, 0]
+        case Structure.FULL:
+            own = factor
+    half = np.linalg.inv(own)  # F is upper triangular, and Sigma = F^-T F^-1
+    return Covariance(structure, np.swapaxes(half, -1, -2) @ half, own, log_det)

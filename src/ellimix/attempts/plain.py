@@ -1,0 +1,156 @@
+"""Attempts by the one loop, in lockstep: one pass over the rows serves all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+
+from ellimix.attempts.base import Attempts, Ended
+from ellimix.covariance.base import Covariance, Structure
+from ellimix.em import Task, run
+from ellimix.engines.base import Engine
+from ellimix.errors import Status
+from ellimix.inference.base import plug_in
+from ellimix.inference.likelihood import MaximumLikelihood
+from ellimix.records import Array, Moment, SufficientStatistics
+from ellimix.report import FitReport
+from ellimix.sources.base import Source
+from ellimix.sources.threads import one_blas_thread
+
+# The last gain that a fit may make, relative to what may still be gained: EM's gains shrink
+# slowly where components overlap.
+LAST = 0.1
+
+
+@final
+@dataclass(frozen=True)
+class PlainRunner:
+    """Runs fits by `ellimix.em.run`, from any source and with any engine.
+
+    Parameters
+    ----------
+    source : Source
+    engine : Engine
+    reg_covar : float
+        The variance floor.
+    weight : float
+        Sum of the row weights.
+    """
+
+    source: Source
+    engine: Engine
+    reg_covar: float
+    weight: float
+
+    def run(
+        self,
+        attempts: Sequence[Attempts],
+        *,
+        tolerance: float,
+        max_iter: int,
+        judged: int | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> list[Ended]:
+        """Run all of them; see `Runner`. None is given up: a pass serves the others anyway."""
+        tol = LAST * tolerance / self.weight
+        tasks = [
+            Task(
+                MaximumLikelihood(group.family, self.reg_covar),
+                _start(group, i),
+                tol,
+                max_iter,
+                name=name,
+                acceleration="auto",
+            )
+            for group in attempts
+            for i, name in enumerate(group.names)
+        ]
+        observe = None if stop is None else lambda fits: stop()
+        reports = iter(run(self.source, self.engine, tasks, observe))
+        grouped = [[next(reports) for _ in group.names] for group in attempts]
+        return [
+            self._ended(group, own) for group, own in zip(attempts, grouped, strict=True)
+        ]
+
+    def _ended(self, group: Attempts, reports: list[FitReport]) -> Ended:
+        m, k, d = group.means.shape
+        zero = np.zeros((m, k))
+        out = Ended(
+            group.family,
+            zero,
+            np.zeros((m, k, d)),
+            np.zeros((m, k, d, d)),
+            zero.copy(),
+            np.zeros((m, k, d)),
+            np.zeros((m, k, d, d)),
+            zero.copy(),
+            np.full(m, -np.inf),
+            np.zeros(m),
+            np.array([report.n_iter for report in reports], dtype=np.int64),
+            tuple(report.status for report in reports),
+            np.zeros(m, dtype=np.bool_),
+            group.names,
+            np.full(m, -1, dtype=np.int64),
+        )
+        sound = [i for i, report in enumerate(reports) if report.sound]
+        for i, found in zip(sound, self._last_pass([reports[i] for i in sound]), strict=True):
+            _keep(out, i, reports[i], found)
+        return out
+
+    def _last_pass(self, reports: list[FitReport]) -> list[SufficientStatistics]:
+        """Statistics with whole second moments under the fits' last parameters."""
+        if not reports:
+            return []
+        potentials = [
+            plug_in(report.mixture.parameters, Moment.FULL)
+            for report in reports
+            if report.mixture is not None
+        ]
+        with one_blas_thread():
+            return list(self.source.placed(self.engine).reduce(self.engine.step(potentials)))
+
+
+def _start(group: Attempts, index: int) -> SufficientStatistics:
+    n, means, scatter = group.n[index], group.means[index], group.scatter[index]
+    moment = group.family.moment
+    whole = SufficientStatistics(
+        n, np.zeros_like(means), scatter, means, 0.0, 0.0, float(n.sum()), 0, Moment.FULL
+    )
+    if moment is Moment.FULL:
+        return whole
+    diagonal = scatter.diagonal(0, 1, 2)
+    return replace(whole, s2=diagonal if moment is Moment.DIAGONAL else scatter.sum(axis=0),
+                   moment=moment)  # fmt: skip
+
+
+def _keep(out: Ended, index: int, report: FitReport, found: SufficientStatistics) -> None:
+    mixture = report.mixture
+    if mixture is None or not np.isfinite(found.loglik):
+        return
+    d = mixture.n_features
+    out.n[index] = found.n
+    count = np.where(found.n > 0.0, found.n, 1.0)[:, None]
+    shift = found.s1 / count
+    out.means[index] = found.center + shift
+    out.scatter[index] = found.s2 - found.s1[:, :, None] * shift[:, None, :]
+    out.weights[index], out.center[index] = mixture.weights, mixture.means
+    out.factor[index] = whole_factor(mixture.covariance, d)
+    out.log_det[index] = mixture.covariance.log_det
+    out.log_likelihood[index], out.entropy[index] = found.loglik, found.entropy
+
+
+def whole_factor(covariance: Covariance, d: int) -> Array:
+    """Precision factors as square matrices (k, d, d), whatever the family."""
+    factor, k = covariance.factor, covariance.log_det.size
+    match covariance.structure:
+        case Structure.SPHERICAL:
+            return np.asarray(factor[:, None, None] * np.eye(d))
+        case Structure.DIAGONAL:
+            return np.asarray(factor[:, :, None] * np.eye(d))
+        case Structure.SHARED:
+            return np.broadcast_to(factor, (k, d, d))
+        case Structure.FULL:
+            return factor

@@ -1,0 +1,224 @@
+"""Which fits a search runs, in what order: the ones that promise most first.
+
+1  trees       every family and K from the cuts of hierarchical agglomerations
+2  nested      each family goes on from the fits of other families with the same K
+3  splits      from K - 1: each component cut in two; from K + 1: the cheapest merges
+4  again       steps 2 and 3 for what became better, until nothing does
+5  moves       the best cells: a merge and a split at once (Ueda et al. 2000), and short runs from
+               random rows (Biernacki, Celeux & Govaert 2003), the best of which go on
+
+Families that do not depend on the columns' units take starts from one another alone, so that
+neither do their results; the others take starts from all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from ellimix.attempts.base import Attempts, Ended, Runner
+from ellimix.attempts.moves import exchanges, merges, splits
+from ellimix.covariance.base import Family
+from ellimix.records import Array
+from ellimix.selection.board import Board, Key, Solution
+
+# families whose fits do not change when a column's unit does
+UNIT_FREE = frozenset(("EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVV", "VVV"))
+
+SHORT = 8  # passes of a short run
+JUDGED = 15  # passes after which a run that is not going to be the best is given up
+MERGES = 3  # pairs that are tried
+ROUNDS = 4  # of steps 2 and 3
+KEPT = 2  # short runs of a cell that go on to their ends
+
+Start = tuple[Array, Array, Array]
+Named = tuple[str, Start]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Effort:
+    """How much a search does.
+
+    Parameters
+    ----------
+    tolerance : float
+        Nats that a fit may still have to gain.
+    max_iter : int
+        Passes of a fit at most.
+    rounds : int
+        Of exchanges between families and numbers of components.
+    cells : int
+        Cells that step 5 works on.
+    random : int
+        Random short runs of each of them.
+    """
+
+    tolerance: float = 1e-3
+    max_iter: int = 1000
+    rounds: int = ROUNDS
+    cells: int = 12
+    random: int = 12
+
+
+@final
+class Portfolio:
+    """Runs the steps, one after the other, until `stop` says so.
+
+    Parameters
+    ----------
+    board : Board
+    runner : Runner
+    effort : Effort
+    stop : callable
+        Whether time is up.
+    tell : callable
+        Told the name of each step, and how much of all steps lies behind.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        runner: Runner,
+        effort: Effort,
+        stop: Callable[[], bool],
+        tell: Callable[[str, float], None],
+    ) -> None:
+        self.board, self.runner, self.effort = board, runner, effort
+        self.stop, self.tell = stop, tell
+
+    # -- steps -------------------------------------------------------------------------------
+
+    def from_cuts(self, name: str, cuts: dict[int, Start], families: Sequence[Family]) -> set[Key]:
+        """Every family from the same partitions, one for each number of components."""
+        return self._whole(
+            self.board.attempts(family, [(name, cuts[k])])
+            for k in self._descending()
+            if k in cuts
+            for family in families
+        )
+
+    def nested(self, changed: set[Key]) -> set[Key]:
+        """Every family from the other families' fits with the same number of components."""
+        groups = []
+        for k in self._descending():
+            donors = [f for f in self.board.families if (f.name, k) in changed]
+            for family in self.board.families:
+                starts = self._donated(family, donors, k)
+                groups.append(self.board.attempts(family, starts))
+        return self._whole(groups)
+
+    def splits(self, changed: set[Key]) -> set[Key]:
+        """Every cell whose neighbour with one component less changed, from its splits."""
+        better: set[Key] = set()
+        for k in sorted(self.board.components)[1:]:
+            sources = changed | better
+            groups = []
+            for family in self.board.families:
+                source = self._best(family, k - 1)
+                if source is not None and (family.name, k - 1) in sources:
+                    starts = _each("split", splits(*source.start))
+                    groups.append(self.board.attempts(family, starts))
+            better |= self._short_then_whole(groups)
+        return better
+
+    def merges(self, changed: set[Key]) -> set[Key]:
+        """Every cell whose neighbour with one component more changed, from its merges."""
+        better: set[Key] = set()
+        for k in self._descending()[1:]:
+            sources = changed | better
+            groups = []
+            for family in self.board.families:
+                source = self._best(family, k + 1)
+                if source is not None and (family.name, k + 1) in sources:
+                    starts = _each("merge", merges(*source.start, MERGES))
+                    groups.append(self.board.attempts(family, starts))
+            better |= self._short_then_whole(groups)
+        return better
+
+    def moves(self, keys: Sequence[Key]) -> set[Key]:
+        """The fits of some cells, with two components merged and another one split."""
+        groups = []
+        for family, k in self._cells(keys):
+            source = self._best(family, k)
+            if source is not None and k > 2:
+                starts = _each("split and merge", exchanges(*source.start, MERGES))
+                groups.append(self.board.attempts(family, starts))
+        return self._short_then_whole(groups)
+
+    def short_runs(self, keys: Sequence[Key], draws: Callable[[int], list[Start]]) -> set[Key]:
+        """Some cells from `draws` of k rows each."""
+        groups = []
+        for family, k in self._cells(keys):
+            if k > 1:
+                starts = [("short runs", start) for start in draws(k)]
+                groups.append(self.board.attempts(family, starts))
+        return self._short_then_whole(groups)
+
+    # -- running -----------------------------------------------------------------------------
+
+    def _whole(self, groups: Iterable[Attempts | None]) -> set[Key]:
+        """Runs to their ends."""
+        some = [group for group in groups if group is not None]
+        if not some or self.stop():
+            return set()
+        ended = self.runner.run(
+            some,
+            tolerance=self.effort.tolerance,
+            max_iter=self.effort.max_iter,
+            judged=JUDGED,
+            stop=self.stop,
+        )
+        return self.board.add(ended)
+
+    def _short_then_whole(self, groups: Iterable[Attempts | None]) -> set[Key]:
+        """Short runs, of which the best few of each cell go on."""
+        some = [group for group in groups if group is not None]
+        if not some or self.stop():
+            return set()
+        short = self.runner.run(
+            some, tolerance=self.effort.tolerance, max_iter=SHORT, stop=self.stop
+        )
+        return self._whole(self._promising(ended) for ended in short)
+
+    def _promising(self, ended: Ended) -> Attempts | None:
+        order = np.argsort(-ended.log_likelihood, kind="stable")[:KEPT]
+        best = [Solution(ended, int(i)) for i in order if np.isfinite(ended.log_likelihood[i])]
+        if len(best) == 2 and best[0].log_likelihood - best[1].log_likelihood < 1e-3:
+            best = best[:1]  # the same fit twice
+        return self.board.attempts(ended.family, [(s.name, s.start) for s in best])
+
+    # -- looking up --------------------------------------------------------------------------
+
+    def _best(self, family: Family, k: int) -> Solution | None:
+        key = family.name, k
+        return self.board[key].best if key in self.board else None
+
+    def _donated(self, family: Family, donors: Sequence[Family], k: int) -> list[Named]:
+        """Other families' best fits, without those that are the same partition."""
+        out: list[Named] = []
+        seen: list[Array] = []
+        own = self._best(family, k)
+        if own is not None:
+            seen.append(own.start[0])
+        for donor in donors:
+            if donor is family or (family.name in UNIT_FREE and donor.name not in UNIT_FREE):
+                continue
+            solution = self._best(donor, k)
+            if solution is not None:
+                out.append((f"nested {donor.name}", solution.start))
+        return out
+
+    def _cells(self, keys: Sequence[Key]) -> list[tuple[Family, int]]:
+        named = {family.name: family for family in self.board.families}
+        return [(named[name], k) for name, k in keys]
+
+    def _descending(self) -> list[int]:
+        return sorted(self.board.components, reverse=True)
+
+
+def _each(name: str, stacked: tuple[Array, Array, Array]) -> list[Named]:
+    return [(name, start) for start in zip(*stacked, strict=True)]
