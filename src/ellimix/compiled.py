@@ -101,6 +101,18 @@ def compiled(function: FunctionType, signature: Any) -> Any:
         return njit([signature], **options)(function)
 
 
+def inline(function: FunctionType, names: dict[str, Any]) -> Any:
+    """A function for compiled code to call, with further globals.
+
+    It is compiled with its caller and kept on disk as part of it.
+    """
+    from numba import njit
+
+    filled = FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__)
+    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return njit(error_model="numpy", **options)(filled)
+
+
 def fingerprint(*sources: Path) -> str:
     """A short digest of source files."""
     digest = hashlib.sha256()

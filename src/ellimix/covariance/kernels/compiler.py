@@ -1,0 +1,165 @@
+"""The compiled M-step of all families, and a way to call it from Python.
+
+It is compiled when it is first needed, once for all sizes, and kept on disk by numba.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, final
+
+import numpy as np
+
+from ellimix.compiled import compiled, fingerprint, inline, named
+from ellimix.covariance import FAMILIES
+from ellimix.covariance.kernels import closed, matrices, oriented, steps
+from ellimix.covariance.triangular import EPS
+from ellimix.records import Array
+
+CODES: Final = {name: code for code, name in enumerate(FAMILIES)}
+SIGNATURE: Final = (
+    "int64(int64, float64[::1], float64[:, :, ::1], float64[:, :, ::1], float64[::1], "
+    "float64[::1], float64[:, ::1], boolean, float64[::1])"
+)
+
+
+def work_size(k: int, d: int) -> int:
+    """Numbers in the scratch buffer of an M-step of k components and d features."""
+    return 2 * k * d * d + 4 * d * d + 2 * k * d + 2 * k * k + 8 * (k + d)
+
+
+@cache
+def m_step() -> Any:
+    """The compiled M-step.
+
+    ``m_step(code, n, scatter, factor, log_det, volume, axes, first, work) -> int``, all arrays
+    float64 in C order, and no array is allocated:
+
+    code
+        Index of the family in `ellimix.covariance.FAMILIES`.
+    n (k,), scatter (k, d, d)
+        Positive counts; scatter about the components' means, complete. Diagonal families read
+        the diagonals only.
+    factor (k, d, d), log_det (k,)
+        Out: upper triangular F with precision F F^T, and log |Sigma_k|. Diagonal families write
+        the diagonals of `factor` only.
+    volume (k,), axes (d, d)
+        In and out, unless `first`: log-volumes of VEI, VEE and VEV and common axes (columns) of
+        EVE and VVE, where the next M-step starts.
+    first
+        Whether this is a fit's first M-step.
+    work
+        Scratch, at least `work_size` numbers.
+
+    It returns -1, or the number of a component that collapsed, or k where a covariance that all
+    share is singular. Then what it wrote means nothing.
+    """
+    parts = fingerprint(*sorted(Path(__file__).parent.glob("*.py")))
+    return compiled(named(steps.m_step, parts, _names()), SIGNATURE)
+
+
+def _names() -> dict[str, Any]:
+    """The globals of the templates."""
+    names: dict[str, Any] = {"EPS": EPS}
+    for module, functions in _PARTS:
+        for name in functions:
+            names[name.upper()] = inline(getattr(module, name), names)
+    return names
+
+
+# each after those that it calls
+_PARTS: Final[tuple[tuple[Any, tuple[str, ...]], ...]] = (
+    (
+        matrices,
+        (
+            "spread",
+            "singular",
+            "precision_factor",
+            "log_determinant",
+            "ascending",
+            "eigen",
+            "factor_of_axes",
+        ),
+    ),
+    (
+        closed,
+        (
+            "spherical",
+            "equal_variances",
+            "own_variances",
+            "equal_volume",
+            "put_variances",
+            "equal_matrices",
+            "own_matrices",
+        ),
+    ),
+    (oriented, ("principal", "equal_shape", "along")),
+    (steps, ("diagonal", "oriented")),
+)
+
+
+@final
+@dataclass(frozen=True)
+class CompiledStep:
+    """What a compiled M-step gave.
+
+    Parameters
+    ----------
+    failed : int
+        -1; or the component that collapsed, or k for a covariance that all share. Then the
+        arrays mean nothing.
+    factor : ndarray of shape (k, d, d)
+        Upper triangular F with precision F F^T.
+    log_det : ndarray of shape (k,)
+        log |Sigma_k|, natural logarithm.
+    volume : ndarray of shape (k,)
+        Log-volumes, where the next step of VEI, VEE or VEV starts.
+    axes : ndarray of shape (d, d)
+        Common axes, where the next step of EVE or VVE starts.
+    """
+
+    failed: int
+    factor: Array
+    log_det: Array
+    volume: Array
+    axes: Array
+
+
+def compiled_m_step(
+    name: str, n: Array, scatter: Array, previous: CompiledStep | None = None
+) -> CompiledStep:
+    """The M-step of a family by the compiled code.
+
+    Parameters
+    ----------
+    name : str
+        One of `ellimix.covariance.FAMILIES`.
+    n : ndarray of shape (k,)
+        Positive counts.
+    scatter : ndarray of shape (k, d, d)
+        Scatter about the components' means.
+    previous : CompiledStep or None
+        The step before this one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ellimix.covariance.kernels.compiler import compiled_m_step
+    >>> step = compiled_m_step("VVV", np.array([4.0]), np.array([[[16.0, 0.0], [0.0, 1.0]]]))
+    >>> step.failed, step.factor
+    (-1, array([[[0.5, 0. ],
+                 [0. , 2. ]]]))
+    """
+    k, d = scatter.shape[:2]
+    volume = np.zeros(k) if previous is None else previous.volume.copy()
+    axes = np.eye(d) if previous is None else previous.axes.copy()
+    factor, log_det = np.zeros((k, d, d)), np.zeros(k)
+    failed = m_step()(
+        CODES[name],
+        np.ascontiguousarray(n, dtype=np.float64),
+        np.ascontiguousarray(scatter, dtype=np.float64),
+        *(factor, log_det, volume, axes, previous is None, np.empty(work_size(k, d))),
+    )
+    return CompiledStep(int(failed), factor, log_det, volume, axes)
