@@ -1,0 +1,389 @@
+"""The guard against spurious components: fits whose likelihood is high for no good reason.
+
+The likelihood of a mixture whose components have covariances of their own is unbounded: it grows
+without end as a component shrinks onto a few rows that lie in a flat, or onto rows with equal
+values. Before that it has many local maxima at chance groups of a few rows (Day 1969; McLachlan &
+Peel 2000, section 3.10). A search that runs many fits finds them, and a criterion prefers them.
+
+All limits are in the data's own units: rows, standard deviations relative to the whole mixture's,
+and the grid on which a column's values lie.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from ellimix.covariance.base import Covariance, Family, Structure
+from ellimix.density.mixture import Mixture
+from ellimix.inference.base import Parameters
+from ellimix.records import Array
+
+Mask = NDArray[np.bool_]
+
+DOMINANT = 0.9  # of a direction's squared length in one column: the direction is called by its name
+OWN_AXES: Final = "V"  # last letter of a family whose components have axes of their own
+
+
+class Kind(Enum):
+    """What is wrong with a component; the value is the word that tables show."""
+
+    FEW = "few"  # fewer rows than what it has of its own needs
+    CHANCE = "chance"  # as few rows in a flat as chance finds among so many
+    SPIKE = "spike"  # narrower than the grid on which the rows lie
+    THIN = "thin"  # a thousand times narrower than the data
+    RATIO = "ratio"  # eigenvalues further apart than `max_ratio`
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a component is not to be trusted.
+
+    Parameters
+    ----------
+    component : int
+    kind : Kind
+    count : float
+        Rows of the component: its sum of responsibilities.
+    value : float
+        What was found: rows, a relative width, a width in steps of the grid, or a ratio.
+    limit : float
+        What it is compared with.
+    sentence : str
+    """
+
+    component: int
+    kind: Kind
+    count: float
+    value: float
+    limit: float
+    sentence: str
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class Verdicts:
+    """What the guard says of m fits of one family and number of components.
+
+    Parameters
+    ----------
+    marks : dict of Kind to ndarray of shape (m, k), bool
+        The components that each rule marks.
+    values : dict of Kind to ndarray of shape (m, k)
+        What each rule found.
+    limits : dict of Kind to float
+        What it is compared with.
+    """
+
+    marks: dict[Kind, Mask]
+    values: dict[Kind, Array]
+    limits: dict[Kind, float]
+
+    @property
+    def spurious(self) -> Mask:
+        """Which fits have a marked component, (m,)."""
+        marked: Mask = np.logical_or.reduce([mark.any(axis=-1) for mark in self.marks.values()])
+        return marked
+
+
+@final
+@dataclass(frozen=True)
+class Guard:
+    """Rules that tell spurious components from genuine ones, with their limits.
+
+    Parameters
+    ----------
+    own : int
+        Rows above d that a component with axes and shape of its own needs: d + 1 rows span d
+        dimensions.
+    shared : float
+        Rows that any component needs: one row alone is an outlier and no cluster.
+    chance : int
+        Up to so many rows above d a component is suspected of being a chance group.
+    narrow : float
+        Standard deviation in the narrowest direction, relative to the whole mixture's in the same
+        direction, under which such a component may be one.
+    thin : float
+        The same, under which any component is marked where the grid of the data is not known.
+    spike : float
+        Standard deviation in units of the rounding error's, under which a component is marked.
+    max_ratio : float or None
+        Bound on the largest over the smallest eigenvalue of all covariances of a fit, as in TCLUST
+        (Garcia-Escudero, Gordaliza, Matran & Mayo-Iscar 2008). It depends on the columns' units.
+
+    Examples
+    --------
+    >>> import ellimix as em
+    >>> from ellimix.selection.guard import Guard
+    >>> mixture = em.Mixture.from_parameters(
+    ...     [0.98, 0.02], [[0.0, 0.0], [3.0, 3.0]], [[[1, 0], [0, 1]], [[1e-8, 0], [0, 1]]]
+    ... )
+    >>> for reason in Guard().judge(mixture, [98.0, 2.0]):
+    ...     print(reason.sentence)
+    component 1 (2 rows) has fewer rows than the 3 that its own covariance of 2 features needs
+    component 1 (2 rows) is 11,000 times thinner than the data along x0
+    """
+
+    own: int = 1
+    shared: float = 1.5
+    chance: int = 4
+    narrow: float = 0.1
+    thin: float = 1e-3
+    spike: float = 0.5
+    max_ratio: float | None = None
+
+    def verdicts(
+        self,
+        family: Family,
+        counts: Array,
+        parameters: Parameters,
+        resolution: Array | None = None,
+    ) -> Verdicts:
+        """Judge m fits of one family and number of components at once.
+
+        Parameters
+        ----------
+        family : Family
+        counts : ndarray of shape (m, k)
+            Sums of responsibilities, in rows (see `grain.observation`).
+        parameters : Parameters
+            With a fit axis: weights (m, k), means (m, k, d) and covariances.
+        resolution : ndarray of shape (d,), optional
+            The step of the grid on which each column's values lie, 0 where there is none (see
+            `grain.resolutions`). Without it a component on tied values is told by `thin` alone.
+
+        Returns
+        -------
+        Verdicts
+        """
+        d = parameters.means.shape[-1]
+        need = self.needed(family, d)
+        widths = _relative_widths(parameters, self.narrow)
+        marks: dict[Kind, Mask] = {Kind.FEW: counts < need}
+        values: dict[Kind, Array] = {Kind.FEW: counts}
+        limits = {Kind.FEW: need}
+        if _owns_something(family):
+            chance = self._by_chance(family, counts, widths)
+            marks[Kind.CHANCE] = chance & ~marks[Kind.FEW]
+            values[Kind.CHANCE], limits[Kind.CHANCE] = widths[..., 0], self.narrow
+        if resolution is None:
+            marks[Kind.THIN] = widths[..., 0] < self.thin
+            values[Kind.THIN], limits[Kind.THIN] = widths[..., 0], self.thin
+        else:
+            steps = _widths_in_steps(parameters.covariance, resolution)
+            marks[Kind.SPIKE] = steps < self.spike
+            values[Kind.SPIKE], limits[Kind.SPIKE] = steps, self.spike
+        if self.max_ratio is not None:
+            low, ratio = _ratios(parameters.covariance, counts.shape[-1])
+            marks[Kind.RATIO] = low & (ratio > self.max_ratio)[..., None]
+            values[Kind.RATIO] = np.broadcast_to(ratio[..., None], counts.shape)
+            limits[Kind.RATIO] = self.max_ratio
+        return Verdicts(marks, values, limits)
+
+    def judge(
+        self, mixture: Mixture, counts: object, resolution: Array | None = None
+    ) -> tuple[Reason, ...]:
+        """Why a mixture's components are not to be trusted; empty where nothing speaks against it.
+
+        Parameters
+        ----------
+        mixture : Mixture
+        counts : array-like of shape (k,)
+            Sums of responsibilities, in rows.
+        resolution : ndarray of shape (d,), optional
+            As in `verdicts`.
+        """
+        count = np.asarray(counts, dtype=np.float64)
+        if count.shape != (mixture.n_components,):
+            raise ValueError(
+                f"The counts have shape {count.shape}: pass one number for each of the "
+                f"{mixture.n_components} components."
+            )
+        found = self.verdicts(mixture.family, count[None], _one(mixture.parameters), resolution)
+        return tuple(
+            _reason(kind, int(k), float(count[k]), found, mixture, resolution)
+            for k in range(count.size)
+            for kind, mark in found.marks.items()
+            if mark[0, k]
+        )
+
+    def needed(self, family: Family, d: int) -> float:
+        """Rows that a component of this family needs."""
+        if family.name[1:] == "VV":
+            return d + self.own
+        return 2.0 if _owns_something(family) else self.shared
+
+    def _by_chance(self, family: Family, counts: Array, widths: Array) -> Mask:
+        """Whether chance finds as many rows in as narrow a flat.
+
+        Of n rows the expected number of groups of c that lie within the widths s_1 .. s_q of a flat
+        of d - q dimensions, which a of them fix, is about C(n, c) (s_1 .. s_q)^(c - a).
+        """
+        d = widths.shape[-1]
+        n = counts.sum(axis=-1, keepdims=True)
+        ways = gammaln(n + 1.0) - gammaln(counts + 1.0) - gammaln(n - counts + 1.0)
+        own = family.name[2] == OWN_AXES
+        fixed = np.arange(d, 0, -1) if own else np.ones(d)
+        evidence = (counts[..., None] - fixed) * np.cumsum(-np.log(widths), axis=-1)
+        most = d + self.chance if own else 2.0 + (d <= 2)
+        found: Mask = counts < most
+        found &= (widths[..., 0] < self.narrow) & (evidence.max(axis=-1) < ways)
+        return found
+
+
+def _owns_something(family: Family) -> bool:
+    """Whether components have a volume, shape or axes of their own."""
+    return "V" in family.name
+
+
+def _one(parameters: Parameters) -> Parameters:
+    """The same with a fit axis."""
+    c = parameters.covariance
+    one = Covariance(c.structure, c.values[None], c.factor[None], c.log_det[None])
+    return Parameters(parameters.weights[None], parameters.means[None], one)
+
+
+def _total(parameters: Parameters) -> Array:
+    """Covariance of the whole mixture, (m, d, d)."""
+    weights, means, values = parameters.weights, parameters.means, parameters.covariance.values
+    d = means.shape[-1]
+    shift = means - np.einsum("mk,mkd->md", weights, means)[:, None]
+    between: Array = np.einsum("mk,mki,mkj->mij", weights, shift, shift, optimize=True)
+    match parameters.covariance.structure:
+        case Structure.SPHERICAL:
+            within = (weights * values).sum(axis=1)
+            return np.asarray(between + within[:, None, None] * np.eye(d))
+        case Structure.DIAGONAL:
+            return np.asarray(between + (weights[:, None] @ values) * np.eye(d))
+        case Structure.SHARED:
+            return between + values
+        case Structure.FULL:
+            return np.asarray(between + np.einsum("mk,mkij->mij", weights, values))
+
+
+def _relative_precisions(covariance: Covariance, scale: Array, above: float) -> Array:
+    """Eigenvalues of scale Sigma_k^-1, (m, k, d), descending; 0 where none is above a bound.
+
+    They are those of F^T scale F, without an inverse. Their sum is its trace: most components have
+    a small one and need no eigenvalues.
+    """
+    factor = covariance.factor
+    match covariance.structure:
+        case Structure.SPHERICAL | Structure.DIAGONAL:
+            if covariance.structure is Structure.SPHERICAL:
+                factor = factor[..., None]
+            along = factor**2 * np.diagonal(scale, axis1=-2, axis2=-1)[..., None, :]
+            return np.sort(along, axis=-1)[..., ::-1]
+        case Structure.SHARED:
+            factor = factor[:, None]
+    product: Array = np.swapaxes(factor, -1, -2) @ scale[..., None, :, :] @ factor
+    out = np.zeros((*product.shape[:2], product.shape[-1]))
+    some = np.trace(product, axis1=-2, axis2=-1) > above
+    if some.any():
+        out[some] = np.linalg.eigvalsh(product[some])[:, ::-1]
+    k = covariance.log_det.shape[-1]
+    return np.broadcast_to(out, (out.shape[0], k, out.shape[-1]))
+
+
+def _relative_widths(parameters: Parameters, below: float) -> Array:
+    """Standard deviations relative to the whole mixture's, (m, k, d), ascending.
+
+    1 where none of a component is below the bound.
+    """
+    found = _relative_precisions(parameters.covariance, _total(parameters), below**-2)
+    return 1.0 / np.sqrt(np.where(found > 0.0, found, 1.0))
+
+
+def _widths_in_steps(covariance: Covariance, resolution: Array) -> Array:
+    """Smallest standard deviation over that of the rounding error, (m, k); inf where large."""
+    rounding = np.diag(resolution**2 / 12.0)[None]
+    largest = _relative_precisions(covariance, rounding, 1.0)[..., 0]
+    with np.errstate(divide="ignore"):
+        return np.asarray(1.0 / np.sqrt(largest))
+
+
+def _ratios(covariance: Covariance, k: int) -> tuple[Mask, Array]:
+    """Which components have the smallest eigenvalue (m, k), and the largest over it (m,)."""
+    values: Array = covariance.values
+    low = high = values
+    match covariance.structure:
+        case Structure.SPHERICAL:
+            pass
+        case Structure.DIAGONAL:
+            low, high = values.min(axis=-1), values.max(axis=-1)
+        case _:
+            eigenvalues: Array = np.asarray(np.linalg.eigvalsh(values))
+            low, high = eigenvalues[..., 0], eigenvalues[..., -1]
+            if covariance.structure is Structure.SHARED:
+                low, high = low[:, None].repeat(k, axis=1), high[:, None]
+    smallest = low.min(axis=-1)
+    return low == smallest[:, None], high.max(axis=-1) / np.maximum(smallest, np.finfo(float).tiny)
+
+
+def _reason(
+    kind: Kind, k: int, count: float, found: Verdicts, mixture: Mixture, resolution: Array | None
+) -> Reason:
+    value, limit = float(found.values[kind][0, k]), found.limits[kind]
+    d = mixture.n_features
+    match kind:
+        case Kind.FEW if limit > 2.0:
+            what = (
+                f"has fewer rows than the {limit:.0f} that its own covariance of {d} "
+                f"feature{'s' if d > 1 else ''} needs"
+            )
+        case Kind.FEW:
+            what = "is an outlier and no cluster: a component needs more than one row"
+        case Kind.CHANCE:
+            where = _where(mixture, k, mixture.total_covariance())
+            what = (
+                f"is {_times(value)} times thinner than the data {where}, "
+                "as so few rows are by chance"
+            )
+        case Kind.THIN:
+            where = _where(mixture, k, mixture.total_covariance())
+            what = f"is {_times(value)} times thinner than the data {where}"
+        case Kind.SPIKE:
+            rounding = np.zeros(d) if resolution is None else resolution**2 / 12.0
+            where = _where(mixture, k, np.diag(rounding))
+            what = f"is a spike on tied values: it is narrower than the data's grid {where}"
+        case Kind.RATIO:
+            what = (
+                f"has an eigenvalue {_number(value)} times smaller than the largest, "
+                f"above the bound of {_number(limit)}"
+            )
+    rows = f"{count:.2g}" if count < 9.95 else f"{count:,.0f}"
+    plural = "row" if rows == "1" else "rows"
+    sentence = f"component {k} ({rows} {plural}) {what}"
+    return Reason(k, kind, count, value, limit, sentence)
+
+
+def _where(mixture: Mixture, k: int, scale: Array) -> str:
+    """Where a component is narrowest relative to a scale: a column's name, or the columns'."""
+    factor, d = mixture.potentials.factor, mixture.n_features
+    if mixture.covariance.structure in (Structure.SPHERICAL, Structure.DIAGONAL):
+        return f"along {mixture.names[int(np.argmax(factor[k] ** 2 * np.diagonal(scale)))]}"
+    own = factor if factor.ndim == 2 else factor[k]
+    unit = np.sqrt(np.maximum(np.diagonal(scale), 0.0))
+    root = own @ np.linalg.eigh(own.T @ scale @ own)[1][:, -1]  # scale root = l Sigma_k root
+    share = (root * unit) ** 2
+    order = np.argsort(-share)
+    most = int(np.searchsorted(np.cumsum(share[order]) / share.sum(), DOMINANT)) + 1
+    if most == 1 or d == 1:
+        return f"along {mixture.names[order[0]]}"
+    named = ", ".join(mixture.names[j] for j in np.sort(order[: min(most, 3)]))
+    return f"in a direction of {named}{' and others' if most > 3 else ''}"
+
+
+def _times(width: float) -> str:
+    return _number(1.0 / max(width, np.finfo(float).tiny))
+
+
+def _number(value: float) -> str:
+    """Two digits, with thousands apart."""
+    return f"{value:.2g}" if value < 100.0 or value >= 1e7 else f"{float(f'{value:.2g}'):,.0f}"
