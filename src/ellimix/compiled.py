@@ -101,7 +101,7 @@ def compiled(function: FunctionType, signature: Any) -> Any:
         return njit([signature], **options)(function)
 
 
-def inline(function: FunctionType, names: dict[str, Any]) -> Any:
+def inline(function: Any, names: dict[str, Any]) -> Any:
     """A function for compiled code to call, with further globals.
 
     It is compiled with its caller and kept on disk as part of it.

@@ -7,10 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from numba import njit, types
+from numba import types
 
 from ellimix.attempts import loop
-from ellimix.compiled import compiled, fingerprint, named
+from ellimix.compiled import compiled, fingerprint, inline, named
+from ellimix.covariance.kernels.compiler import m_step, work_size
 from ellimix.covariance.triangular import EPS
 from ellimix.engines.kernels import compiler as passes
 from ellimix.inference.base import LOG_2PI
@@ -38,22 +39,26 @@ def _array(ndim: int, of: Any = types.float64) -> Any:
 @cache
 def whole_fits(diagonal: bool) -> Any:
     """`loop.whole_fits` for families with diagonal covariances, or for the others."""
-    from ellimix.covariance.kernels.compiler import m_step_type, work_size
-
     names: dict[str, Any] = {
         "DIAGONAL": diagonal,
         "LOG_2PI": LOG_2PI,
         "EMPTY_SHARE": EMPTY_SHARE,
         "ROUNDING": ROUNDING,
         "LEVEL": LEVEL,
-        "WORK_SIZE": njit(work_size),
+        "WORK_SIZE": inline(work_size, {}),
         **{end.name: int(end) for end in End},
     }
     label = f"{'diagonal' if diagonal else 'full'}_{fingerprint(Path(loop.__file__))}"
-    one = njit(error_model="numpy")(named(loop.one_fit, label, names))
+    one = inline(loop.one_fit, names)
     integer, real = types.int64, types.float64
     signature = types.void(
-        *(_pass_type(diagonal), m_step_type(), _array(3), _array(2), integer),
+        *(
+            _function_type(e_step(diagonal, 1)),
+            _function_type(m_step()),
+            _array(3),
+            _array(2),
+            integer,
+        ),
         *(_array(2, integer), integer),
         *(integer, real, real, integer, integer, real),
         *(_array(2), _array(3), _array(4)),
@@ -62,10 +67,10 @@ def whole_fits(diagonal: bool) -> Any:
     return compiled(named(loop.whole_fits, label, {**names, "ONE_FIT": one}), signature)
 
 
-def _pass_type(diagonal: bool) -> Any:
-    factor = _array(3 if diagonal else 4)
-    arguments = _array(3), _array(2), types.int64, _array(3), factor, _array(2)
-    return types.FunctionType(types.void(*arguments, _array(3), _array(2)))
+def _function_type(function: Any) -> Any:
+    """The type of a compiled function that is handed to another one."""
+    (signature,) = function.nopython_signatures
+    return types.FunctionType(signature)
 
 
 def e_step(diagonal: bool, width: int) -> Any:

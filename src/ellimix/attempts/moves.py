@@ -45,7 +45,7 @@ def splits(n: Array, means: Array, scatter: Array) -> Stacked:
     >>> counts[0], means[0].round(3).ravel(), scatter[0].round(3).ravel()
     (array([4., 4.]), array([-0.798,  0.798]), array([1.454, 1.454]))
     """
-    k, d = means.shape
+    k = n.size
     values, vectors = eigen(scatter / np.where(n > 0.0, n, 1.0)[:, None, None])
     spread, axis = np.maximum(values[:, -1], 0.0), _turned(vectors[:, :, -1])
     away = np.sqrt(HALF * spread)[:, None] * axis
@@ -129,9 +129,7 @@ def exchanges(n: Array, means: Array, scatter: Array, most: int) -> Stacked:
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))  # type: ignore[return-value]
 
 
-def _costs(
-    n: Array, scatter: Array, pairs: NDArray[np.intp], count: Array, within: Array
-) -> Array:
+def _costs(n: Array, scatter: Array, pairs: NDArray[np.intp], count: Array, within: Array) -> Array:
     pooled = scatter.sum(axis=0) / n.sum()
     scale = np.sqrt(np.where(np.diagonal(pooled) > 0.0, np.diagonal(pooled), 1.0))
     unit = np.outer(scale, scale)

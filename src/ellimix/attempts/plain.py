@@ -12,7 +12,6 @@ from ellimix.attempts.base import Attempts, Ended
 from ellimix.covariance.base import Covariance, Structure
 from ellimix.em import Task, run
 from ellimix.engines.base import Engine
-from ellimix.errors import Status
 from ellimix.inference.base import plug_in
 from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.records import Array, Moment, SufficientStatistics
@@ -68,12 +67,10 @@ class PlainRunner:
             for group in attempts
             for i, name in enumerate(group.names)
         ]
-        observe = None if stop is None else lambda fits: stop()
+        observe = None if stop is None else lambda _: stop()
         reports = iter(run(self.source, self.engine, tasks, observe))
         grouped = [[next(reports) for _ in group.names] for group in attempts]
-        return [
-            self._ended(group, own) for group, own in zip(attempts, grouped, strict=True)
-        ]
+        return [self._ended(group, own) for group, own in zip(attempts, grouped, strict=True)]
 
     def _ended(self, group: Attempts, reports: list[FitReport]) -> Ended:
         m, k, d = group.means.shape

@@ -44,9 +44,7 @@ def cuts(rows: Array, weight: Array, tree: Tree, components: Sequence[int]) -> d
 
     Numbers above that of distinct rows are left out.
     """
-    return {
-        k: of_labels(rows, weight, tree.labels(k), k) for k in components if k <= tree.distinct
-    }
+    return {k: of_labels(rows, weight, tree.labels(k), k) for k in components if k <= tree.distinct}
 
 
 def random_rows(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ellimix.attempts.base import Attempts, Ended
+from ellimix.covariance import FAMILIES
 from ellimix.covariance.base import Family
 from ellimix.records import Array
+from ellimix.selection.criteria import bic
 from ellimix.selection.guard import Guard
 
 Key = tuple[str, int]  # family, number of components
@@ -66,21 +68,41 @@ class Entry:
 
 
 @final
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What a board must know of the rows.
+
+    Parameters
+    ----------
+    guard : Guard
+    resolution : ndarray of shape (d,) or None
+        Steps of the columns' grids.
+    observation : float
+        What a row weighs (see `ellimix.selection.grain`).
+    n_features : int
+    weight : float
+        Sum of the row weights.
+    """
+
+    guard: Guard
+    resolution: Array | None
+    observation: float
+    n_features: int
+    weight: float
+
+
+@final
 class Board:
     """The solutions so far."""
 
     def __init__(
-        self,
-        families: Sequence[Family],
-        components: Sequence[int],
-        guard: Guard,
-        resolution: Array | None,
+        self, families: Sequence[Family], components: Sequence[int], setting: Setting
     ) -> None:
         self.families = tuple(families)
-        self.components = tuple(components)
-        self._guard, self._resolution = guard, resolution
+        self.components = tuple(sorted(set(components)))
+        self.setting = setting
         self._entries: dict[Key, Entry] = {
-            (family.name, k): Entry() for family in families for k in components
+            (family.name, k): Entry() for family in self.families for k in self.components
         }
 
     def __getitem__(self, key: Key) -> Entry:
@@ -88,6 +110,18 @@ class Board:
 
     def __iter__(self) -> Iterator[Key]:
         return iter(self._entries)
+
+    def emptied(self, weight: float) -> Board:
+        """A board of the same cells over other rows, of which nothing is known yet."""
+        setting = replace(self.setting, weight=weight)
+        return Board(self.families, self.components, setting)
+
+    def bic(self, key: Key) -> float:
+        """BIC of a cell's best fit; inf where there is none."""
+        family, k = key
+        d = self.setting.n_features
+        parameters = k - 1 + k * d + FAMILIES[family].n_parameters(k, d)
+        return bic(self[key].value, parameters, self.setting.weight)
 
     def __contains__(self, key: object) -> bool:
         return key in self._entries
@@ -134,6 +168,8 @@ class Board:
     def _spurious(self, group: Ended, found: NDArray[np.bool_]) -> NDArray[np.bool_]:
         out = np.zeros(found.size, dtype=np.bool_)
         models = group.models().at(found)
-        verdicts = self._guard.verdicts(group.family, group.n[found], models, self._resolution)
+        setting = self.setting
+        counts = group.n[found] / setting.observation
+        verdicts = setting.guard.verdicts(group.family, counts, models, setting.resolution)
         out[found] = verdicts.spurious
         return out

@@ -66,7 +66,7 @@ class Effort:
 
 @final
 class Portfolio:
-    """Runs the steps, one after the other, until `stop` says so.
+    """The steps, each of which returns the cells that it made better.
 
     Parameters
     ----------
@@ -75,8 +75,6 @@ class Portfolio:
     effort : Effort
     stop : callable
         Whether time is up.
-    tell : callable
-        Told the name of each step, and how much of all steps lies behind.
     """
 
     def __init__(
@@ -85,10 +83,8 @@ class Portfolio:
         runner: Runner,
         effort: Effort,
         stop: Callable[[], bool],
-        tell: Callable[[str, float], None],
     ) -> None:
-        self.board, self.runner, self.effort = board, runner, effort
-        self.stop, self.tell = stop, tell
+        self.board, self.runner, self.effort, self.stop = board, runner, effort, stop
 
     # -- steps -------------------------------------------------------------------------------
 
@@ -198,12 +194,8 @@ class Portfolio:
         return self.board[key].best if key in self.board else None
 
     def _donated(self, family: Family, donors: Sequence[Family], k: int) -> list[Named]:
-        """Other families' best fits, without those that are the same partition."""
+        """Other families' best fits."""
         out: list[Named] = []
-        seen: list[Array] = []
-        own = self._best(family, k)
-        if own is not None:
-            seen.append(own.start[0])
         for donor in donors:
             if donor is family or (family.name in UNIT_FREE and donor.name not in UNIT_FREE):
                 continue

@@ -5,39 +5,35 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import final
 
 import numpy as np
 
-from ellimix.attempts.base import Attempts, Runner
-from ellimix.attempts.plain import PlainRunner
 from ellimix.covariance.base import Family
 from ellimix.em import Task, run
-from ellimix.engines import choose
 from ellimix.engines.base import Engine
-from ellimix.engines.choice import has_numba
 from ellimix.errors import FitFailed
 from ellimix.inference.likelihood import MaximumLikelihood
-from ellimix.records import Array
-from ellimix.report import FitReport
-from ellimix.selection import beginnings, criteria
-from ellimix.selection.board import Board, Key
+from ellimix.selection import criteria
+from ellimix.selection.board import Board, Setting
 from ellimix.selection.cells import Cell
+from ellimix.selection.cross_validation import held_out
 from ellimix.selection.grain import observation, resolutions
 from ellimix.selection.guard import Guard
-from ellimix.selection.portfolio import Effort, Portfolio
-from ellimix.selection.verdicts import cell_of
+from ellimix.selection.notes import about
+from ellimix.selection.plan import Plan, engine_for, on_all, runner_for
+from ellimix.selection.portfolio import Effort
+from ellimix.selection.verdicts import Judge
 from ellimix.sources.memory import MemorySource
-from ellimix.starts.hierarchical import tree
 
 __all__ = ["Effort", "Found", "Guard", "search"]
 
-# With more rows than this, starts and most iterations are of a random sample of so many, and the
-# best fit of each cell goes on over all rows.
+# With more rows than this, the steps run on a random sample of so many, and the best fit of each
+# cell goes on over all rows.
 SAMPLE_ROWS = 10_000
-TREE_ROWS = 1_000  # of a tree, at most
-LARGE_TOLERANCE = 1e-9  # of the log-likelihood, on all of many rows
+FOLDS = 5
+TOLERANCE = 1e-9  # of the mean log-likelihood, for the chosen fit
+MOST = 1000  # its passes
 
 Tell = Callable[[str, float], None]
 
@@ -50,21 +46,18 @@ class Found:
     Parameters
     ----------
     cells : tuple of Cell
-        One for each family and number of components, in the order of the families.
-    best : int
-        Which of them is the best that may be chosen.
+        One for each family and number of components, family by family.
+    best : Cell
+        The best that may be chosen.
     criterion : str
-    report : FitReport
-        The best cell's fit, brought to its end on the rows as they came.
     notes : tuple of str
         What a careful reader should know, in sentences.
     seconds : float
     """
 
     cells: tuple[Cell, ...]
-    best: int
+    best: Cell
     criterion: str
-    report: FitReport
     notes: tuple[str, ...]
     seconds: float
 
@@ -74,13 +67,13 @@ def search(
     *,
     families: Sequence[Family],
     components: Sequence[int],
+    random: np.random.RandomState,
     criterion: str = "bic",
     reg_covar: float = 0.0,
     effort: Effort | None = None,
     guard: Guard | None = None,
     engine: str = "auto",
     time_budget: float | None = None,
-    random: np.random.RandomState,
     tell: Tell | None = None,
     feature_names: tuple[str, ...] | None = None,
 ) -> Found:
@@ -92,6 +85,7 @@ def search(
     families : sequence of Family
     components : sequence of int
         Positive.
+    random : RandomState
     criterion : str
         A name in `ellimix.selection.criteria.CRITERIA`.
     reg_covar : float
@@ -99,10 +93,9 @@ def search(
     effort : Effort, optional
     guard : Guard, optional
     engine : {"auto", "numpy", "numba"}
-        "auto" compiles where numba is installed.
+        ``"auto"`` compiles where numba is installed.
     time_budget : float, optional
         Seconds after which no further fit is begun.
-    random : RandomState
     tell : callable, optional
         Told the name of each step and the share of the work that lies behind.
     feature_names : tuple of str, optional
@@ -110,22 +103,136 @@ def search(
     Returns
     -------
     Found
+        It does not depend on the order of the rows: they are sorted first.
 
     Raises
     ------
     FitFailed
-        No cell has a fit that may be chosen: the message says why for each reason.
+        No cell has a fit that may be chosen: the message says why.
+    KeyboardInterrupt
+        Interrupted before there was any fit; later, the best so far is kept.
     """
     begun = time.monotonic()
     effort, guard = effort or Effort(), guard or Guard()
     criteria.named(criterion)
     deadline = np.inf if time_budget is None else begun + time_budget
-    work = _Work(
-        source, tuple(families), tuple(sorted(set(components))), reg_covar, effort, guard, engine,
-        random, lambda: time.monotonic() >= deadline, tell or _quiet,
-    )  # fmt: skip
-    board, interrupted = work.found()
-    cells = [
-        cell_of(board, key, source, guard, reg_covar, feature_names, work.late) for key in board
+    rows = in_order(source)
+    weight = float(rows.n_rows if rows.weight is None else rows.weight.sum())
+    setting = Setting(guard, resolutions(rows), observation(rows), rows.n_features, weight)
+    part = sampled(rows, random)
+    board = Board(families, components, setting)
+    runner = runner_for(part, engine, reg_covar)
+    plan = Plan(board, runner, effort, part, random, deadline, tell or _quiet)
+    notes = plan.run()
+    if part is not rows:
+        board, more = on_all(board, rows, engine, reg_covar, effort, plan.late, part.n_rows)
+        notes = (*notes, *more)
+    used = engine_for(rows, engine, families, components)
+    placed = rows.placed(used)
+    judge = Judge(placed, used, setting, rows.n_rows, feature_names)
+    cells = [judge.cell(board, key) for key in board]
+    if criteria.named(criterion).needs_held_out:
+        cells = _with_held_out(cells, placed, used, reg_covar, effort, random)
+    cells = _checked(cells)
+    best = int(criteria.order(cells, criterion)[0])
+    cells[best] = _to_its_end(cells[best], source, used, reg_covar, feature_names)
+    notes = (*notes, *about(cells, best, criterion, source, feature_names))
+    return Found(tuple(cells), cells[best], criterion, notes, time.monotonic() - begun)
+
+
+def in_order(source: MemorySource) -> MemorySource:
+    """The rows that count, sorted by their columns: then nothing depends on how they came."""
+    rows = np.asarray(source.rows, dtype=np.float64) + 0.0  # -0 is 0
+    weight = source.weight
+    if weight is not None:
+        counted = weight > 0.0
+        rows, weight = rows[counted], weight[counted]
+    keys = rows.T[::-1] if weight is None else (weight, *rows.T[::-1])
+    order = np.lexsort(keys)
+    return MemorySource(
+        rows[order], None if weight is None else weight[order], None, source.threads
+    )
+
+
+def sampled(source: MemorySource, random: np.random.RandomState) -> MemorySource:
+    """A random sample of many rows; few rows as they are."""
+    if source.n_rows <= SAMPLE_ROWS:
+        return source
+    index = np.sort(random.choice(source.n_rows, size=SAMPLE_ROWS, replace=False))
+    weight = None if source.weight is None else source.weight[index]
+    return MemorySource(source.rows[index], weight, None, source.threads)
+
+
+def _checked(cells: list[Cell]) -> list[Cell]:
+    """The cells, if one may be chosen."""
+    if any(cell.ok for cell in cells):
+        return cells
+    reasons = dict.fromkeys(
+        f"{cell.family} with {cell.n_components}: {cell.reason}" for cell in cells
+    )
+    first = list(reasons)[:3]
+    more = f" And {len(reasons) - 3} more." if len(reasons) > 3 else ""
+    raise FitFailed(
+        "No family and number of components gave a fit that can be trusted. "
+        + " ".join(first)
+        + more
+        + " Check for columns that are constant or functions of others, and for too few rows."
+    )
+
+
+def _with_held_out(
+    cells: list[Cell],
+    source: MemorySource,
+    engine: Engine,
+    reg_covar: float,
+    effort: Effort,
+    random: np.random.RandomState,
+) -> list[Cell]:
+    """The cells with cross-validated log-likelihoods."""
+    which = [i for i, cell in enumerate(cells) if cell.ok]
+    models = [
+        (mixture.family, mixture.parameters)
+        for mixture in (cells[i].mixture for i in which)
+        if mixture is not None
     ]
-    ...
+    weight = cells[which[0]].weight if which else 1.0
+    scores = held_out(
+        source, engine, models, folds=FOLDS, reg_covar=reg_covar,
+        tol=effort.tolerance / weight, max_iter=effort.max_iter, random=random,
+    )  # fmt: skip
+    out = list(cells)
+    for i, score in zip(which, scores, strict=True):
+        out[i] = replace(cells[i], held_out=float(score))
+    return out
+
+
+def _to_its_end(
+    cell: Cell,
+    source: MemorySource,
+    engine: Engine,
+    reg_covar: float,
+    feature_names: tuple[str, ...] | None,
+) -> Cell:
+    """The chosen cell with its fit gone on to its end, on the rows as they came."""
+    mixture, before = cell.mixture, cell.report
+    if mixture is None or before is None:
+        raise AssertionError("a chosen cell has a fit")
+    inference = MaximumLikelihood(mixture.family, reg_covar)
+    start = mixture.parameters
+    task = Task(inference, start, TOLERANCE, MOST, name=before.start, acceleration="auto")
+    (report,) = run(source.placed(engine), engine, [task], feature_names=feature_names)
+    if not report.sound or report.mixture is None:
+        return cell
+    scores = report.mixture.score_rows(source.placed(engine), engine)
+    if not scores.log_likelihood >= cell.log_likelihood - 1e-6 * abs(cell.log_likelihood):
+        return cell
+    return replace(
+        cell,
+        report=report,
+        log_likelihood=scores.log_likelihood,
+        classification=scores.classification,
+    )
+
+
+def _quiet(step: str, share: float) -> None:
+    """Tell nobody."""

@@ -1,0 +1,140 @@
+"""What a search says of each cell, in sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from ellimix.attempts.base import Ended
+from ellimix.covariance import FAMILIES
+from ellimix.density.mixture import Mixture, Scores
+from ellimix.engines.base import Engine
+from ellimix.errors import DegenerateFit, Status
+from ellimix.report import FitReport
+from ellimix.selection.board import Board, Entry, Key, Setting, Solution
+from ellimix.selection.cells import Cell, Verdict
+from ellimix.selection.criteria import bic
+from ellimix.sources.base import Source
+
+NO_TIME = "No time was left for it."
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """Makes cells of what a search knows.
+
+    Parameters
+    ----------
+    source : Source
+        The rows of the search.
+    engine : Engine
+    setting : Setting
+    n_rows : int
+        Distinct numbers of components above this were not tried.
+    feature_names : tuple of str or None
+    """
+
+    source: Source
+    engine: Engine
+    setting: Setting
+    n_rows: int
+    feature_names: tuple[str, ...] | None
+
+    def cell(self, board: Board, key: Key) -> Cell:
+        """The cell of a family and number of components."""
+        entry = board[key]
+        if entry.best is not None:
+            return self._with_fit(key, entry, entry.best, Verdict.OK, self._aside(key, entry))
+        if entry.spurious is not None:
+            reason = f"Every fit that was found is spurious: {self._why(entry.spurious)}."
+            return self._with_fit(key, entry, entry.spurious, Verdict.SPURIOUS, reason)
+        if key[1] > self.n_rows:
+            reason = f"{key[1]} components need as many different rows; there are {self.n_rows}."
+            return self._empty(key, Verdict.SKIPPED, reason)
+        if entry.failure is None:
+            return self._empty(key, Verdict.SKIPPED, NO_TIME)
+        return self._empty(key, Verdict.FAILED, _failure(entry.failure))
+
+    def _with_fit(
+        self, key: Key, entry: Entry, solution: Solution, verdict: Verdict, reason: str
+    ) -> Cell:
+        report = self.report(solution)
+        if report.mixture is None:
+            raise AssertionError("a solution has a mixture")
+        scores = self._scores(report.mixture)
+        spurious = -np.inf if entry.spurious is None else entry.spurious.log_likelihood
+        ahead = verdict is Verdict.OK and spurious > solution.log_likelihood
+        return Cell(
+            *key,
+            verdict,
+            reason,
+            report,
+            solution.log_likelihood,
+            self.setting.weight,
+            scores.classification,
+            float(solution.ended.entropy[solution.index]),
+            np.nan,
+            len(entry.ends),
+            entry.agreed if verdict is Verdict.OK else 0,
+            spurious if ahead else np.nan,
+            self.source.n_features,
+        )
+
+    def _empty(self, key: Key, verdict: Verdict, reason: str) -> Cell:
+        nothing = (np.nan, self.setting.weight, np.nan, np.nan, np.nan)
+        return Cell(*key, verdict, reason, None, *nothing, 0, 0, np.nan, self.source.n_features)
+
+    def report(self, solution: Solution) -> FitReport:
+        """The report of a fit."""
+        ended, i = solution.ended, solution.index
+        mixture = Mixture(ended.models().at(i), ended.family, self.feature_names)
+        passes, value = int(ended.passes[i]), solution.log_likelihood / self.setting.weight
+        status = ended.status[i]
+        return FitReport(
+            mixture=mixture,
+            status=status,
+            message=f"{status.sentence} {status.remedy}".strip(),
+            trace=(value,),
+            start=solution.name,
+            engine=self.engine.name,
+            n_rows=self.source.n_rows,
+            counts=ended.n[i],
+            steps=("em",) * passes,
+        )
+
+    def _scores(self, mixture: Mixture) -> Scores:
+        return mixture.score_rows(self.source, self.engine)
+
+    def _why(self, solution: Solution) -> str:
+        """The guard's sentences."""
+        mixture = self.report(solution).mixture
+        if mixture is None:
+            raise AssertionError("a solution has a mixture")
+        counts = solution.ended.n[solution.index] / self.setting.observation
+        reasons = self.setting.guard.judge(mixture, counts, self.setting.resolution)
+        return "; ".join(reason.sentence for reason in reasons)
+
+    def _aside(self, key: Key, entry: Entry) -> str:
+        """What to say of a spurious fit with a higher likelihood."""
+        best, spurious = entry.best, entry.spurious
+        if best is None or spurious is None or spurious.log_likelihood <= best.log_likelihood:
+            return ""
+        k, d = key[1], self.source.n_features
+        parameters = k - 1 + k * d + FAMILIES[key[0]].n_parameters(k, d)
+        value = bic(spurious.log_likelihood, parameters, self.setting.weight)
+        return f"A fit with BIC {value:,.3f} was set aside: {self._why(spurious)}."
+
+
+def _failure(failure: tuple[Ended, int]) -> str:
+    """The sentence of a fit that failed, with its remedy."""
+    ended, i = failure
+    status, k = ended.status[i], int(ended.component[i])
+    if status not in (Status.COLLAPSED, Status.EMPTY) or k < 0:
+        return f"{status.sentence} {status.remedy}".strip()
+    if k >= ended.n.shape[1]:
+        return str(DegenerateFit(status, (), (), "the shared covariance is singular"))
+    cause = "no row is assigned to it" if status is Status.EMPTY else "its covariance is singular"
+    return str(DegenerateFit(status, (k,), (float(ended.n[i, k]),), cause))
