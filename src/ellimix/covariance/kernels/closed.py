@@ -72,7 +72,7 @@ def own_variances(n, scatter, factor, log_det):
 
 
 def equal_volume(n, variances, volume):
-    """Rescale variances (k, d) to one volume; their logarithm's sum d log(volume) in `volume`.
+    """Rescale variances (k, d) to one volume. volume (k,) is scratch.
 
     Celeux & Govaert (1995). Gives -1, or the component that has no spread along an axis.
     """
@@ -88,24 +88,25 @@ def equal_volume(n, variances, volume):
         pooled += volume[j]
         total += n[j]
     common = pooled / total
-    log_det = d * np.log(common)
     for j in range(k):
         scale = common / volume[j]
         for a in range(d):
             variances[j, a] *= scale
-        volume[j] = log_det
     return -1
 
 
-def put_variances(variances, factor):
-    """The diagonal factors of variances (k, d): -1, or a component without spread."""
+def put_variances(variances, factor, log_det):
+    """Diagonal factors and log-determinants of variances (k, d): -1, or who has no spread."""
     k, d = variances.shape
     for j in range(k):
+        total = 0.0
         for a in range(d):
             value = variances[j, a]
             if not SPREAD(value):
                 return j
+            total += np.log(value)
             factor[j, a, a] = 1.0 / np.sqrt(value)
+        log_det[j] = total
     return -1
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ellimix.compiled import compiled, fingerprint, inline, named
 from ellimix.covariance import FAMILIES
-from ellimix.covariance.kernels import closed, matrices, oriented, steps
+from ellimix.covariance.kernels import axes, closed, matrices, oriented, steps, volumes
 from ellimix.covariance.triangular import EPS
 from ellimix.records import Array
 
@@ -27,7 +27,7 @@ SIGNATURE: Final = (
 
 def work_size(k: int, d: int) -> int:
     """Numbers in the scratch buffer of an M-step of k components and d features."""
-    return 2 * k * d * d + 4 * d * d + 2 * k * d + 2 * k * k + 8 * (k + d)
+    return (k * d + 2 * d) * (d + 2) + k * (d + k + 5)
 
 
 @cache
@@ -64,39 +64,22 @@ def _names() -> dict[str, Any]:
     """The globals of the templates."""
     names: dict[str, Any] = {"EPS": EPS}
     for module, functions in _PARTS:
-        for name in functions:
+        for name in functions.split():
             names[name.upper()] = inline(getattr(module, name), names)
     return names
 
 
 # each after those that it calls
-_PARTS: Final[tuple[tuple[Any, tuple[str, ...]], ...]] = (
-    (
-        matrices,
-        (
-            "spread",
-            "singular",
-            "precision_factor",
-            "log_determinant",
-            "ascending",
-            "eigen",
-            "factor_of_axes",
-        ),
-    ),
-    (
-        closed,
-        (
-            "spherical",
-            "equal_variances",
-            "own_variances",
-            "equal_volume",
-            "put_variances",
-            "equal_matrices",
-            "own_matrices",
-        ),
-    ),
-    (oriented, ("principal", "equal_shape", "along")),
-    (steps, ("diagonal", "oriented")),
+_PARTS: Final[tuple[tuple[Any, str], ...]] = (
+    (matrices, "spread singular precision_factor log_determinant ascending eigen factor_of_axes"),
+    (closed, "spherical equal_variances own_variances equal_volume put_variances"),
+    (closed, "equal_matrices own_matrices"),
+    (volumes, "shares triangles evaluate gradient_of_volumes newton_of_volumes alternation"),
+    (volumes, "searched unbounded_volume log_volumes of_one_shape proportional"),
+    (axes, "weights value_of_axes quick_angle value_of_angle grid_angle turn sweep orthonormal"),
+    (axes, "transform descend start common_axes in_axes"),
+    (oriented, "principal equal_shape along"),
+    (steps, "take common one_shape matrices diagonal oriented"),
 )
 
 
@@ -154,12 +137,12 @@ def compiled_m_step(
     """
     k, d = scatter.shape[:2]
     volume = np.zeros(k) if previous is None else previous.volume.copy()
-    axes = np.eye(d) if previous is None else previous.axes.copy()
+    common = np.eye(d) if previous is None else previous.axes.copy()
     factor, log_det = np.zeros((k, d, d)), np.zeros(k)
     failed = m_step()(
         CODES[name],
         np.ascontiguousarray(n, dtype=np.float64),
         np.ascontiguousarray(scatter, dtype=np.float64),
-        *(factor, log_det, volume, axes, previous is None, np.empty(work_size(k, d))),
+        *(factor, log_det, volume, common, previous is None, np.empty(work_size(k, d))),
     )
-    return CompiledStep(int(failed), factor, log_det, volume, axes)
+    return CompiledStep(int(failed), factor, log_det, volume, common)

@@ -1,0 +1,355 @@
+"""Common axes of EVE and VVE, compiled: plane rotations as in `ellimix.covariance.axes_planes`.
+
+With g = D^T W D, m = (g_pp + g_qq)/2, u = (g_pp - g_qq)/2m and b = g_pq/m, turning the plane
+p, q by the angle t/2 multiplies g_pp g_qq by
+
+    1 + c = (1 - y^2) / (1 - u^2),    y = u cos t + b sin t.
+
+Near the minimum a turn is one step of Newton's method, and needs no logarithm: 1, 1 + c's power
+(or its logarithm) is at most its Taylor polynomial of degree 3, because the fourth derivative is
+negative, and a turn is taken where the sum of those polynomials falls. The same polynomial gives
+an upper bound of the volumes' change, with which EVE's next plane goes on. Elsewhere the plane is
+searched from a grid. One turn after the other: the product of a round's factors, which the
+vectorised search has to bound, does not arise. Only Python that numba compiles may be used here.
+"""
+# mypy: ignore-errors
+
+from __future__ import annotations
+
+import numpy as np
+
+EIGEN = TURN = VALUE_OF_ANGLE = GRID_ANGLE = QUICK_ANGLE = WEIGHTS = SWEEP = None
+ORTHONORMAL = TRANSFORM = VALUE_OF_AXES = DESCEND = START = None
+
+GRID = 12
+NEWTON_STEPS = 8
+TINY = 1e-30  # 1 - y^2 and variances: keeps logarithms finite on singular scatter
+NEAR = 0.2  # tan of half the angle that a quick turn may have
+LARGEST_CHANGE = 0.5  # of a product of variances in a quick turn
+ANGLE_TOLERANCE = 1e-7  # radians: the value is flat to 1e-14 there
+FIRST_SWEEPS = 2
+MAX_SWEEPS = 300
+WARM_SWEEPS = 8  # then the next M-step goes on from there
+MANY_STARTS = 8
+FEW_FEATURES = 5
+EPS = None
+
+
+def weights(equal, n, turned, weight):
+    """What a plane's changes count: n, or for EVE the volumes, relative to the largest."""
+    k, d = turned.shape[0], turned.shape[1]
+    if not equal:
+        for j in range(k):
+            weight[j] = n[j]
+        return
+    top = -np.inf
+    for j in range(k):
+        total, largest = 0.0, 0.0
+        for a in range(d):
+            largest = max(largest, turned[j, a, a])
+        floor = max(TINY * largest, 2.3e-308)
+        for a in range(d):
+            total += np.log(max(turned[j, a, a], floor))
+        weight[j] = total / d
+        top = max(top, weight[j])
+    for j in range(k):
+        weight[j] = np.exp(weight[j] - top)
+
+
+def value_of_axes(equal, n, turned, weight):
+    """What the axes minimise: n d log(mean volume) for EVE, sum of n log v for VVE."""
+    k, d = turned.shape[0], turned.shape[1]
+    pooled, total, count, top = 0.0, 0.0, 0.0, -np.inf
+    for j in range(k):
+        log_product, largest = 0.0, 0.0
+        for a in range(d):
+            largest = max(largest, turned[j, a, a])
+        floor = max(TINY * largest, 2.3e-308)
+        for a in range(d):
+            log_product += np.log(max(turned[j, a, a], floor))
+        weight[j] = log_product / d
+        top = max(top, weight[j])
+        total += n[j] * log_product
+        count += n[j]
+    if not equal:
+        return total
+    for j in range(k):
+        pooled += np.exp(weight[j] - top)
+    return count * d * (top + np.log(pooled))
+
+
+def quick_angle(equal, turned, weight, p, q, plane):
+    """tan(t/2) of a Newton step that descends; 0 for none needed; 2 where a search is.
+
+    For EVE the weights become an upper bound of the volumes after the turn. plane (3, k) is
+    scratch.
+    """
+    k, d = turned.shape[0], turned.shape[1]
+    power = 1.0 / d
+    slope, curve, total = 0.0, 0.0, 0.0
+    for j in range(k):
+        vp, vq = turned[j, p, p], turned[j, q, q]
+        if not (vp > 0.0 and vq > 0.0):
+            return 2.0
+        inverse = 1.0 / (vp + vq)
+        u, b = (vp - vq) * inverse, 2.0 * turned[j, p, q] * inverse
+        base = 1.0 / max(4.0 * (vp * inverse) * (vq * inverse), TINY)
+        plane[0, j], plane[1, j], plane[2, j] = u, b, base
+        r1, r2 = -2.0 * u * b * base, -2.0 * (b * b - u * u) * base
+        if equal:
+            slope += weight[j] * r1
+            curve += weight[j] * (r2 + (power - 1.0) * r1 * r1)
+        else:
+            slope += weight[j] * r1
+            curve += weight[j] * (r2 - r1 * r1)
+        total += weight[j]
+    if not abs(slope) > 4.0 * EPS * total:
+        return 0.0 if curve >= 0.0 else 2.0
+    if not (curve > 0.0 and abs(slope) < 2.0 * NEAR * curve):
+        return 2.0
+    tan = -0.5 * slope / curve
+    scale = 1.0 / (1.0 + tan * tan)
+    sin, versed = 2.0 * tan * scale, 2.0 * tan * tan * scale
+    second = 0.5 * (power - 1.0) if equal else -0.5
+    third = (power - 2.0) / 3.0 * second if equal else 1.0 / 3.0
+    bound, largest = 0.0, 0.0
+    for j in range(k):
+        u, b = plane[0, j], plane[1, j]
+        step = b * sin - u * versed  # y - u
+        change = -step * (2.0 * u + step) * plane[2, j]
+        largest = max(largest, abs(change))
+        rise = change * (1.0 + change * (second + change * third))
+        plane[2, j] = rise
+        bound += weight[j] * rise
+    if not (largest < LARGEST_CHANGE and bound <= 4.0 * EPS * total):
+        return 2.0
+    if equal:
+        for j in range(k):
+            weight[j] *= 1.0 + power * plane[2, j]
+    return tan
+
+
+def value_of_angle(equal, power, weight, plane, t):
+    """Value, slope and curvature of a plane at the angle t, up to a positive factor."""
+    cos, sin = np.cos(t), np.sin(t)
+    value, slope, curve = 0.0, 0.0, 0.0
+    for j in range(weight.size):
+        u, b, base = plane[0, j], plane[1, j], plane[2, j]
+        y, dy = u * cos + b * sin, b * cos - u * sin
+        x = max(1.0 - y * y, TINY)
+        r1, r2 = -2.0 * y * dy / x, -2.0 * (dy * dy - y * y) / x
+        log_x = np.log(x * base)
+        if equal:
+            term = weight[j] * np.exp(power * log_x)
+            value += term
+            slope += power * term * r1
+            curve += power * term * (r2 + (power - 1.0) * r1 * r1)
+        else:
+            value += weight[j] * log_x
+            slope += weight[j] * r1
+            curve += weight[j] * (r2 - r1 * r1)
+    return value, slope, curve
+
+
+def grid_angle(equal, turned, weight, p, q, plane):
+    """The angle t that minimises a plane's part, from a grid; 0 where nothing is gained."""
+    k, d = turned.shape[0], turned.shape[1]
+    power, total = 1.0 / d, 0.0
+    for j in range(k):
+        vp, vq = turned[j, p, p], turned[j, q, q]
+        mean = max(0.5 * (vp + vq), 2.3e-308)
+        u = 0.5 * (vp - vq) / mean
+        plane[0, j], plane[1, j] = u, turned[j, p, q] / mean
+        plane[2, j] = 1.0 / max((vp / mean) * (vq / mean), TINY)
+        total += weight[j]
+    level = 8.0 * EPS * total
+    rest, slope_at_rest, curve = VALUE_OF_ANGLE(equal, power, weight, plane, 0.0)
+    t, value, slope = 0.0, rest, slope_at_rest
+    for i in range(1, GRID):
+        angle = i * (np.pi / GRID)
+        if 2 * i > GRID:
+            angle -= np.pi
+        new_value, new_slope, new_curve = VALUE_OF_ANGLE(equal, power, weight, plane, angle)
+        if new_value < value:
+            t, value, slope, curve = angle, new_value, new_slope, new_curve
+    for _ in range(NEWTON_STEPS):
+        step = -slope / curve if curve > 0.0 else -np.sign(slope) * np.pi / (4 * GRID)
+        step = min(max(step, -np.pi / GRID), np.pi / GRID)
+        if not abs(step) > 0.0:
+            break
+        new_value, new_slope, new_curve = VALUE_OF_ANGLE(equal, power, weight, plane, t + step)
+        flat = abs(new_value - value) <= level
+        if not ((flat and abs(new_slope) < abs(slope)) or (not flat and new_value < value)):
+            break
+        t, value, slope, curve = t + step, new_value, new_slope, new_curve
+    flat = abs(value - rest) <= level
+    if (flat and abs(slope) < abs(slope_at_rest)) or (not flat and value < rest):
+        return t
+    return 0.0
+
+
+def turn(turned, axes, p, q, cos, sin):
+    """Turn axes p and q, and what the scatter is along them, by an angle's cos and sin."""
+    k, d = turned.shape[0], turned.shape[1]
+    square, cross, other = cos * cos, cos * sin, sin * sin
+    for j in range(k):
+        vp, vq, off = turned[j, p, p], turned[j, q, q], turned[j, p, q]
+        for i in range(d):
+            left, right = turned[j, p, i], turned[j, q, i]
+            new_left, new_right = cos * left + sin * right, cos * right - sin * left
+            turned[j, p, i] = new_left
+            turned[j, i, p] = new_left
+            turned[j, q, i] = new_right
+            turned[j, i, q] = new_right
+        turned[j, p, p] = square * vp + 2.0 * cross * off + other * vq
+        turned[j, q, q] = other * vp - 2.0 * cross * off + square * vq
+        off = (square - other) * off + cross * (vq - vp)
+        turned[j, p, q] = off
+        turned[j, q, p] = off
+    for i in range(d):
+        left, right = axes[i, p], axes[i, q]
+        axes[i, p] = cos * left + sin * right
+        axes[i, q] = cos * right - sin * left
+
+
+def sweep(equal, careful, n, turned, axes, weight, plane):
+    """Turn every plane once; the largest angle."""
+    k, d = turned.shape[0], turned.shape[1]
+    largest = 0.0
+    WEIGHTS(equal, n, turned, weight)
+    for p in range(d - 1):
+        for q in range(p + 1, d):
+            tan = 2.0 if careful else QUICK_ANGLE(equal, turned, weight, p, q, plane)
+            if tan < 2.0:
+                cos = 1.0 / np.sqrt(1.0 + tan * tan)
+                sin = tan * cos
+                angle = 2.0 * tan
+            else:
+                angle = GRID_ANGLE(equal, turned, weight, p, q, plane)
+                cos, sin = np.cos(0.5 * angle), np.sin(0.5 * angle)
+            if angle != 0.0:
+                TURN(turned, axes, p, q, cos, sin)
+                if equal and not tan < 2.0:
+                    WEIGHTS(equal, n, turned, weight)
+            largest = max(largest, abs(angle))
+    return largest
+
+
+def orthonormal(axes):
+    """Rotations drift off orthogonality by eps each: Gram-Schmidt on the columns."""
+    d = axes.shape[0]
+    for a in range(d):
+        for b in range(a):
+            along = 0.0
+            for i in range(d):
+                along += axes[i, a] * axes[i, b]
+            for i in range(d):
+                axes[i, a] -= along * axes[i, b]
+        square = 0.0
+        for i in range(d):
+            square += axes[i, a] * axes[i, a]
+        inverse = 1.0 / np.sqrt(square)
+        for i in range(d):
+            axes[i, a] *= inverse
+
+
+def transform(scatter, axes, matrix, turned):
+    """D^T W D of all components; matrix (d, d) is scratch."""
+    k, d = scatter.shape[0], scatter.shape[1]
+    for j in range(k):
+        for a in range(d):
+            for b in range(d):
+                value = 0.0
+                for c in range(d):
+                    value += scatter[j, a, c] * axes[c, b]
+                matrix[a, b] = value
+        for a in range(d):
+            for b in range(a + 1):
+                value = 0.0
+                for c in range(d):
+                    value += axes[c, a] * matrix[c, b]
+                turned[j, a, b] = value
+                turned[j, b, a] = value
+
+
+def descend(equal, sweeps, n, turned, axes, weight, plane):
+    """Sweeps until nothing turns any more, at most so many."""
+    for _ in range(sweeps):
+        if SWEEP(equal, False, n, turned, axes, weight, plane) <= ANGLE_TOLERANCE:
+            break
+
+
+def start(which, n, scatter, matrix, turned, values, axes, order):
+    """Start number `which`: eigenvectors of two pooled matrices, then of the largest components.
+
+    turned (k, d, d) is scratch; order (k,) marks the components that are done.
+    """
+    k, d = scatter.shape[0], scatter.shape[1]
+    largest = -1
+    for j in range(k):
+        if order[j] == 0.0 and (largest < 0 or n[j] > n[largest]):
+            largest = j
+    for a in range(d):
+        for b in range(d):
+            value = 0.0
+            if which < 2:
+                for j in range(k):
+                    value += scatter[j, a, b] / (n[j] if which == 1 else 1.0)
+            else:
+                value = scatter[largest, a, b]
+            turned[0, a, b] = value
+    if which >= 2:
+        order[largest] = 1.0
+    EIGEN(turned, 0, matrix, turned, 0, values)
+    for a in range(d):
+        for b in range(d):
+            axes[a, b] = turned[0, a, b]
+
+
+def common_axes(equal, n, scatter, axes, first, turned, matrix, values, best, weight, plane):
+    """Axes that minimise the criterion locally, from `axes` unless `first`: then of many starts.
+
+    Scratch: turned (k, d, d), matrix (d, d), values (k, d), best (d, d), weight (k,),
+    plane (4, k).
+    """
+    k, d = scatter.shape[0], scatter.shape[1]
+    if not first:
+        TRANSFORM(scatter, axes, matrix, turned)
+        DESCEND(equal, WARM_SWEEPS, n, turned, axes, weight, plane)
+        ORTHONORMAL(axes)
+        return
+    order, least = plane[3], np.inf
+    for j in range(k):
+        order[j] = 0.0
+    for which in range(2 + (min(k, MANY_STARTS) if d <= 32 else 0)):
+        START(which, n, scatter, matrix, turned, values, best, order)
+        TRANSFORM(scatter, best, matrix, turned)
+        for _ in range(FIRST_SWEEPS):
+            SWEEP(equal, True, n, turned, best, weight, plane)
+        if d <= FEW_FEATURES:
+            DESCEND(equal, MAX_SWEEPS, n, turned, best, weight, plane)
+        value = VALUE_OF_AXES(equal, n, turned, weight)
+        if which == 0 or value < least:
+            least = value
+            for a in range(d):
+                for b in range(d):
+                    axes[a, b] = best[a, b]
+    ORTHONORMAL(axes)
+    if d > FEW_FEATURES:
+        TRANSFORM(scatter, axes, matrix, turned)
+        DESCEND(equal, MAX_SWEEPS, n, turned, axes, weight, plane)
+        ORTHONORMAL(axes)
+
+
+def in_axes(scatter, axes, variances):
+    """(D^T W D)_aa of all components, (k, d), not below 0."""
+    k, d = variances.shape
+    for j in range(k):
+        for b in range(d):
+            total = 0.0
+            for a in range(d):
+                value = 0.0
+                for c in range(d):
+                    value += scatter[j, a, c] * axes[c, b]
+                total += axes[a, b] * value
+            variances[j, b] = max(total, 0.0)
