@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from ellimix.covariance.kernels.compiler import m_step
 from ellimix.engines.kernels import compiler as passes
 from ellimix.engines.numba_engine import Layout, NumbaEngine
 from ellimix.errors import Status
-from ellimix.inference.base import LOG_2PI
 from ellimix.records import Array, Block
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.threads import available_threads, pool
@@ -32,7 +32,8 @@ _STATUS = {
     End.HOPELESS: Status.STOPPED,
 }
 _FAILED = (End.COLLAPSED, End.EMPTY, End.OVERFLOW)
-FEW = 4  # fits in a piece of work
+MANY = 8  # groups a thread from which each is one piece of work
+FEW = 2  # fits in a piece otherwise
 
 
 @final
@@ -74,26 +75,35 @@ class CompiledRunner:
         """Run all of them; see `Runner`."""
         limits = tolerance, max_iter, max_iter if judged is None else judged
         ended = [_prepared(group) for group in attempts]
+        whole = len(attempts) >= MANY * self.threads
         pieces = [
             (group, state, part)
             for group, state in zip(attempts, ended, strict=True)
-            for part in _parts(len(group.names))
+            for part in _parts(len(group.names), whole)
         ]
         # the long ones first, so that threads end together
         pieces.sort(key=lambda piece: -piece[0].n.shape[1] * (piece[2].stop - piece[2].start))
-        if self.threads == 1 or len(pieces) == 1:
-            for piece in pieces:
-                self._run(*piece, *limits, stop)
-        else:
-            workers = pool(self.threads)
-            futures = [workers.submit(self._run, *piece, *limits, stop) for piece in pieces]
-            try:
-                for future in futures:
-                    future.result()
-            finally:
-                for future in futures:
-                    future.cancel()
-                wait(futures)
+        waiting = deque(pieces)
+
+        def work() -> None:
+            while True:
+                try:
+                    piece = waiting.popleft()  # two threads never get the same
+                except IndexError:
+                    return
+                if stop is not None and stop():
+                    return
+                self._run(*piece, *limits)
+
+        others = min(self.threads, len(pieces)) - 1
+        futures = [pool(others).submit(work) for _ in range(others)]
+        try:
+            work()
+        finally:
+            waiting.clear()
+            wait(futures)
+        for future in futures:
+            future.result()
         return [self._ended(g, state) for g, state in zip(attempts, ended, strict=True)]
 
     def _run(
@@ -104,22 +114,23 @@ class CompiledRunner:
         tolerance: float,
         max_iter: int,
         judged: int,
-        stop: Callable[[], bool] | None,
     ) -> None:
-        if stop is not None and stop():
-            return
         diagonal = _diagonal(group)
         width = self.layout.x.shape[1]
         size, where = passes.places(width, "diagonal" if diagonal else "full", 64)
         places = np.diag(where) if diagonal else np.ascontiguousarray(where)
+        full_size, full_places = passes.places(width, "full", 64)
         whole_fits(diagonal)(
             e_step(diagonal, width),
+            e_step(False, width),
             m_step(),
             self.layout.x,
             self.layout.weight,
             self.layout.rows,
             places,
             size,
+            full_places,
+            full_size,
             _CODES[group.family.name],
             self.reg_covar,
             tolerance,
@@ -134,8 +145,6 @@ class CompiledRunner:
         log_likelihood, entropy = state.totals[:, 0].copy(), state.totals[:, 1]
         failed = [end in _FAILED for end in ends]
         log_likelihood[failed] = -np.inf
-        if _diagonal(group):
-            self._fill_scatter(state, np.isfinite(log_likelihood))
         return Ended(
             group.family,
             state.n,
@@ -153,28 +162,6 @@ class CompiledRunner:
             group.names,
             state.outcome[:, 2],
         )
-
-    def _fill_scatter(self, state: _State, sound: Any) -> None:
-        """Whole scatter matrices for fits that only needed the diagonals."""
-        index = np.flatnonzero(sound)
-        if not index.size or self.d == 1:
-            return
-        width = self.layout.x.shape[1]
-        size, where = passes.places(width, "full", 64)
-        k, d = state.means.shape[1:]
-        center, factor = np.zeros((index.size, k, width)), np.zeros((index.size, k, width, width))
-        center[..., :d], factor[..., :d, :d] = state.center[index], state.factor[index]
-        with np.errstate(divide="ignore"):
-            offset = np.log(state.shares[index]) - 0.5 * (state.log_det[index] + d * LOG_2PI)
-        sums, totals = np.zeros((index.size, k, size)), np.zeros((index.size, 2))
-        e_step(False, width)(
-            self.layout.x, self.layout.weight, self.layout.rows,
-            center, factor, offset, sums, totals,
-        )  # fmt: skip
-        n, s1 = sums[..., 0], sums[..., 1 : 1 + d]
-        shift = s1 / np.where(n > 0.0, n, 1.0)[..., None]
-        second = sums[..., where[:d, :d]]
-        state.scatter[index] = second - s1[..., :, None] * shift[..., None, :]
 
 
 @final
@@ -215,8 +202,9 @@ def _prepared(group: Attempts) -> _State:
     )
 
 
-def _parts(m: int) -> Iterator[slice]:
-    return (slice(first, min(first + FEW, m)) for first in range(0, m, FEW))
+def _parts(m: int, whole: bool) -> Iterator[slice]:
+    size = m if whole else FEW
+    return (slice(first, min(first + size, m)) for first in range(0, m, size))
 
 
 def _diagonal(group: Attempts) -> bool:

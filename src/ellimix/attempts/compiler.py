@@ -49,22 +49,20 @@ def whole_fits(diagonal: bool) -> Any:
         **{end.name: int(end) for end in End},
     }
     label = f"{'diagonal' if diagonal else 'full'}_{fingerprint(Path(loop.__file__))}"
-    one = inline(loop.one_fit, names)
+    one, scatter = inline(loop.one_fit, names), inline(loop.whole_scatter, names)
     integer, real = types.int64, types.float64
     signature = types.void(
-        *(
-            _function_type(e_step(diagonal, 1)),
-            _function_type(m_step()),
-            _array(3),
-            _array(2),
-            integer,
-        ),
-        *(_array(2, integer), integer),
+        *map(_function_type, (e_step(diagonal, 1), e_step(False, 1), m_step())),
+        *(_array(3), _array(2), integer),
+        *(_array(2, integer), integer, _array(2, integer), integer),
         *(integer, real, real, integer, integer, real),
         *(_array(2), _array(3), _array(4)),
         *(_array(2), _array(3), _array(4), _array(2), _array(2), _array(2, integer)),
     )
-    return compiled(named(loop.whole_fits, label, {**names, "ONE_FIT": one}), signature)
+    return compiled(
+        named(loop.whole_fits, label, {**names, "ONE_FIT": one, "WHOLE_SCATTER": scatter}),
+        signature,
+    )
 
 
 def _function_type(function: Any) -> Any:

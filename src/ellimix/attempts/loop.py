@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import numpy as np
 
-DIAGONAL = LOG_2PI = EMPTY_SHARE = ROUNDING = LEVEL = WORK_SIZE = ONE_FIT = None
+DIAGONAL = LOG_2PI = EMPTY_SHARE = ROUNDING = LEVEL = WORK_SIZE = ONE_FIT = WHOLE_SCATTER = None
 CONVERGED = MAX_ITER = COLLAPSED = EMPTY = OVERFLOW = HOPELESS = None
 
 
 def whole_fits(
     e_step,
+    full_step,
     m_step,
     x,
     weight,
     rows,
     where,
     size,
+    full_where,
+    full_size,
     code,
     floor,
     tolerance,
@@ -63,6 +66,47 @@ def whole_fits(
             totals[f],
             outcome[f],
         )
+        if DIAGONAL and scatter.shape[2] > 1 and outcome[f, 0] in (CONVERGED, MAX_ITER, HOPELESS):
+            WHOLE_SCATTER(
+                full_step,
+                x,
+                weight,
+                rows,
+                full_where,
+                full_size,
+                shares[f],
+                center[f],
+                factor[f],
+                log_det[f],
+                scatter[f],
+            )
+
+
+def whole_scatter(
+    full_step, x, weight, rows, where, size, shares, center, factor, log_det, scatter
+):
+    """Whole scatter matrices (k, d, d) of the last pass of a fit that only had the diagonals."""
+    k, d = center.shape
+    width = x.shape[1]
+    wide = np.zeros((1, k, width))
+    used = np.zeros((1, k, width, width))
+    offset = np.empty((1, k))
+    sums = np.zeros((1, k, size))
+    both = np.zeros((1, 2))
+    for j in range(k):
+        offset[0, j] = np.log(shares[j]) - 0.5 * (log_det[j] + d * LOG_2PI)
+        for a in range(d):
+            wide[0, j, a] = center[j, a]
+            used[0, j, a, a] = factor[j, a, a]
+    full_step(x, weight, rows, wide, used, offset, sums, both)
+    for j in range(k):
+        count = sums[0, j, 0]
+        if count > 0.0:
+            for a in range(d):
+                for b in range(a + 1):
+                    value = sums[0, j, where[a, b]] - sums[0, j, 1 + b] * sums[0, j, 1 + a] / count
+                    scatter[j, a, b] = value
+                    scatter[j, b, a] = value
 
 
 def one_fit(
