@@ -33,6 +33,9 @@ JUDGED = 15  # passes after which a run that is not going to be the best is give
 MERGES = 3  # pairs that are tried
 ROUNDS = 4  # of steps 2 and 3
 KEPT = 2  # short runs of a cell that go on to their ends
+GLANCE = 4  # passes after which another family's partition shows what it is worth
+PARTITIONS = 3  # of other families that go on
+ALIKE = 1e-3  # nats between short runs that are on the same way
 
 Start = tuple[Array, Array, Array]
 Named = tuple[str, Start]
@@ -105,7 +108,7 @@ class Portfolio:
             for family in self.board.families:
                 starts = self._donated(family, donors, k)
                 groups.append(self.board.attempts(family, starts))
-        return self._whole(groups)
+        return self._short_then_whole(groups, GLANCE, PARTITIONS)
 
     def splits(self, changed: set[Key]) -> set[Key]:
         """Every cell whose neighbour with one component less changed, from its splits."""
@@ -170,21 +173,26 @@ class Portfolio:
         )
         return self.board.add(ended)
 
-    def _short_then_whole(self, groups: Iterable[Attempts | None]) -> set[Key]:
+    def _short_then_whole(
+        self, groups: Iterable[Attempts | None], passes: int = SHORT, kept: int = KEPT
+    ) -> set[Key]:
         """Short runs, of which the best few of each cell go on."""
         some = [group for group in groups if group is not None]
         if not some or self.stop():
             return set()
         short = self.runner.run(
-            some, tolerance=self.effort.tolerance, max_iter=SHORT, stop=self.stop
+            some, tolerance=self.effort.tolerance, max_iter=passes, stop=self.stop
         )
-        return self._whole(self._promising(ended) for ended in short)
+        return self._whole(self._promising(ended, kept) for ended in short)
 
-    def _promising(self, ended: Ended) -> Attempts | None:
-        order = np.argsort(-ended.log_likelihood, kind="stable")[:KEPT]
-        best = [Solution(ended, int(i)) for i in order if np.isfinite(ended.log_likelihood[i])]
-        if len(best) == 2 and best[0].log_likelihood - best[1].log_likelihood < 1e-3:
-            best = best[:1]  # the same fit twice
+    def _promising(self, ended: Ended, kept: int) -> Attempts | None:
+        value = ended.log_likelihood
+        best: list[Solution] = []
+        for i in np.argsort(-value, kind="stable"):
+            if len(best) == kept or not np.isfinite(value[i]):
+                break
+            if not best or best[-1].log_likelihood - value[i] > ALIKE:
+                best.append(Solution(ended, int(i)))
         return self.board.attempts(ended.family, [(s.name, s.start) for s in best])
 
     # -- looking up --------------------------------------------------------------------------
