@@ -170,7 +170,12 @@ class Board:
         return better
 
     def _spurious(self, group: Ended, which: NDArray[np.intp]) -> NDArray[np.bool_]:
-        models = group.models().at(which)
         setting = self.setting
-        counts = group.n[which] / setting.observation
-        return setting.guard.verdicts(group.family, counts, models, setting.resolution).spurious
+        counts, resolution = group.n[which] / setting.observation, setting.resolution
+        clear = setting.guard.clearly_sound(counts, group.factor[which], resolution)
+        out = ~clear
+        if out.any():
+            models, doubtful = group.models().at(which[out]), counts[out]
+            verdicts = setting.guard.verdicts(group.family, doubtful, models, resolution)
+            out[out] = verdicts.spurious
+        return out
