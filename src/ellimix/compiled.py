@@ -101,6 +101,16 @@ def compiled(function: FunctionType, signature: Any) -> Any:
         return njit([signature], **options)(function)
 
 
+def inlined(function: FunctionType) -> Any:
+    """A function for use in compiled ones: its statements stand where it is called.
+
+    What is compiled on its own and linked is compiled twice.
+    """
+    from numba import njit
+
+    return njit(inline="always", error_model="numpy")(function)
+
+
 def fingerprint(*sources: Path) -> str:
     """A short digest of source files."""
     digest = hashlib.sha256()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ellimix.compiled import compiled, fingerprint, named
+from ellimix.compiled import compiled, fingerprint, inlined, named
 from ellimix.errors import MissingExtra
 from ellimix.records import Array
 from ellimix.starts import agglomeration, pooled
 from ellimix.starts.kernels import metric, pairs
 
 Merges = tuple[NDArray[np.intp], Array]
-
-_INTEGERS, _REALS, _FLAGS = "int64[::1]", "float64[::1]", "boolean[::1]"
-_MATRIX, _PLANE, _STACK = "int64[:, ::1]", "float64[:, ::1]", "float64[:, :, ::1]"
-_WINDOW = "float64[:, :, :]"  # some of the matrices
 
 
 def agglomerate(rows: Array, n: Array, model: str, t: float) -> Merges:
@@ -56,30 +53,17 @@ def _run(grow: Any, rows: Array, n: Array) -> Merges:
 
 @cache
 def _pairs() -> Any:
-    state = [_INTEGERS, _REALS, _PLANE, _REALS, _STACK, _INTEGERS]
-    clusters = ", ".join(state[1:])  # n, mean, trace, scatter, rank
     names = {
         "SHRINK": agglomeration.SHRINK,
         "TIE": agglomeration.TIE,
         "TIE_OF_LOGARITHMS": agglomeration.TIE_OF_LOGARITHMS,
     }
-    names |= _parts(
-        names,
-        (pairs.pivots, f"void({_WINDOW}, {_REALS}, {_REALS})"),
-        (pairs.logarithm, f"float64({_STACK}, int64, float64, float64)"),
-        (
-            pairs.terms,
-            f"void(int64, float64, int64, int64, int64, {clusters}, {_STACK}, {_REALS})",
-        ),
-        (pairs.merge, f"void(int64, int64, {clusters})"),
-        (pairs.search, f"void({_PLANE}, int64, int64, {_REALS}, {_INTEGERS})"),
-        (
-            pairs.pack,
-            f"int64(int64, {_FLAGS}, {', '.join(state)}, {_REALS}, {_PLANE}, {_REALS}, {_INTEGERS})",
-        ),
+    parts = (
+        *(pairs.unions, pairs.pivots, pairs.logarithm, pairs.terms),
+        *(pairs.choose, pairs.merge, pairs.search, pairs.pack),
     )
-    signature = f"void(int64, float64, {_REALS}, {_PLANE}, {_MATRIX}, {_REALS})"
-    return _template(pairs.agglomerate, names, signature)
+    signature = "void(int64, float64, float64[::1], float64[:, ::1], int64[:, ::1], float64[::1])"
+    return _template(pairs.agglomerate, names, parts, signature)
 
 
 @cache
@@ -90,30 +74,23 @@ def _pooled() -> Any:
         "SLACK": pooled.SLACK,
         "RANK": pooled.RANK,
     }
-    names |= _parts(
-        names,
-        (metric.rotate, f"void({_PLANE}, {_PLANE})"),
-        (metric.root, f"void({_PLANE}, float64, {_PLANE}, {_STACK}, {_PLANE})"),
-        (metric.project, f"void({_PLANE}, int64, {_PLANE}, {_PLANE})"),
-        (metric.row, f"void(int64, int64, int64, {_REALS}, {_PLANE}, {_REALS})"),
-        (metric.pack, f"int64(int64, {_INTEGERS}, {_REALS}, {_PLANE}, {_REALS})"),
+    parts = (
+        *(metric.rotate, metric.turn, metric.project, metric.row),
+        *(metric.look, metric.merge, metric.pack),
     )
-    return _template(
-        metric.agglomerate_pooled, names, f"void({_REALS}, {_PLANE}, {_MATRIX}, {_REALS})"
-    )
+    signature = "void(float64[::1], float64[:, ::1], int64[:, ::1], float64[::1])"
+    return _template(metric.agglomerate_pooled, names, parts, signature)
 
 
-def _parts(names: dict[str, Any], *parts: tuple[Any, str]) -> dict[str, Any]:
-    """The functions that a template calls, by their names in capitals, each for the next ones."""
-    made: dict[str, Any] = {}
-    for function, signature in parts:
-        made[function.__name__.upper()] = _template(function, {**names, **made}, signature)
-    return made
+def _template(function: Any, names: dict[str, Any], parts: Sequence[Any], signature: str) -> Any:
+    """A template compiled with these globals and parts, cached on disk under its own name.
 
-
-def _template(function: Any, names: dict[str, Any], signature: str) -> Any:
-    """A template compiled with these globals, cached on disk under its own name."""
+    A part is known by its name in capitals, to the template and to the parts that follow.
+    """
+    names = dict(names)
     try:
+        for part in parts:
+            names[part.__name__.upper()] = inlined(named(part, _fingerprint(), names))
         return compiled(named(function, _fingerprint(), names), signature)
     except ModuleNotFoundError as error:
         raise MissingExtra("numba", None) from error

@@ -1,8 +1,7 @@
 """`ellimix.starts.pooled.agglomerate_pooled` for numba: EEE, with beta = 1.
 
 Clusters lie along the last axis, ordered by their first rows. A cluster's bound is for its merges
-with later ones alone. The names in capitals are filled in by `compiler`. Only Python that numba
-compiles may be used here.
+with later ones alone. For the names in capitals and for what may be used here, see `pairs`.
 """
 # mypy: ignore-errors
 
@@ -15,7 +14,7 @@ ANEW = 32  # stages after which the axes, products of many rotations, are made a
 ROUNDING = 1e-17  # of the trace: elements below this are not rotated away
 
 SHRINK = TIE = SLACK = RANK = None
-ROTATE = ROOT = PROJECT = ROW = PACK = None
+ROTATE = TURN = PROJECT = ROW = LOOK = MERGE = PACK = None
 
 
 def rotate(a, axes):
@@ -23,41 +22,40 @@ def rotate(a, axes):
     d = a.shape[0]
     small = 0.0
     for p in range(d):
-        small += abs(a[p, p])
-    small *= ROUNDING
-    for _ in range(SWEEPS):
+        small += abs(a[p, p]) * ROUNDING
+    sweep = 0
+    while sweep < SWEEPS:
+        sweep += 1
         rest = False
         for p in range(d - 1):
             for q in range(p + 1, d):
-                if not abs(a[p, q]) > small:
-                    continue
-                rest = True
-                ratio = (a[q, q] - a[p, p]) / (2.0 * a[p, q])
-                tangent = 1.0 / (abs(ratio) + np.hypot(1.0, ratio))
-                tangent = tangent if ratio >= 0.0 else -tangent
-                cosine = 1.0 / np.sqrt(1.0 + tangent * tangent)
-                sine = tangent * cosine
-                for r in range(d):
-                    left, right = a[r, p], a[r, q]
-                    a[r, p] = cosine * left - sine * right
-                    a[r, q] = sine * left + cosine * right
-                for r in range(d):
-                    left, right = a[p, r], a[q, r]
-                    a[p, r] = cosine * left - sine * right
-                    a[q, r] = sine * left + cosine * right
-                a[p, q] = a[q, p] = 0.0
-                for r in range(d):
-                    left, right = axes[r, p], axes[r, q]
-                    axes[r, p] = cosine * left - sine * right
-                    axes[r, q] = sine * left + cosine * right
+                if abs(a[p, q]) > small:
+                    rest = True
+                    ratio = (a[q, q] - a[p, p]) / (2.0 * a[p, q])
+                    tangent = 1.0 / (abs(ratio) + np.sqrt(1.0 + ratio * ratio))
+                    tangent = tangent if ratio >= 0.0 else -tangent
+                    cosine = 1.0 / np.sqrt(1.0 + tangent * tangent)
+                    sine = tangent * cosine
+                    for r in range(d):
+                        left = a[r, p]
+                        a[r, p] = cosine * left - sine * a[r, q]
+                        a[r, q] = sine * left + cosine * a[r, q]
+                        left = axes[r, p]
+                        axes[r, p] = cosine * left - sine * axes[r, q]
+                        axes[r, q] = sine * left + cosine * axes[r, q]
+                    for r in range(d):
+                        left = a[p, r]
+                        a[p, r] = cosine * left - sine * a[q, r]
+                        a[q, r] = sine * left + cosine * a[q, r]
+                    a[p, q] = 0.0
+                    a[q, p] = 0.0
         if not rest:
-            return
+            sweep = SWEEPS
 
 
-def root(within, total, axes, work, out):
-    """L (d, d) with L L^T = (adj(W / n) + I) / n; `axes` are near W's before, and W's after."""
+def turn(within, total, axes, half, a):
+    """A = V^T (W / n) V, nearly diagonal where the axes V are those of W before a merge."""
     d = within.shape[0]
-    a, half = work[0], work[1]
     for p in range(d):
         for q in range(d):
             half[p, q] = 0.0
@@ -68,46 +66,73 @@ def root(within, total, axes, work, out):
             a[p, q] = 0.0
             for r in range(d):
                 a[p, q] += axes[r, p] * half[r, q]
-    ROTATE(a, axes)
+
+
+def project(a, axes, total, m, mean, points):
+    """The means in the metric (adj(W / n) + I) / n, from W's eigenvalues, on A's diagonal."""
+    d = axes.shape[0]
     largest = 0.0
     for p in range(d):
-        largest = max(largest, a[p, p])
+        largest = a[p, p] if a[p, p] > largest else largest
     for p in range(d):
         product = 1.0
         for q in range(d):
             if q != p:
                 product *= a[q, q] if a[q, q] > RANK * largest else 0.0
         length = np.sqrt((product + 1.0) / total)
-        for q in range(d):
-            out[q, p] = axes[q, p] * length
-
-
-def project(mean, m, metric, points):
-    """The means in the metric: points = L^T mean."""
-    d = mean.shape[0]
-    for p in range(d):
-        line = points[p]
         for c in range(m):
-            line[c] = 0.0
+            points[p, c] = 0.0
         for q in range(d):
-            share, column = metric[q, p], mean[q]
+            share = axes[q, p] * length
             for c in range(m):
-                line[c] += share * column[c]
+                points[p, c] += share * mean[q, c]
 
 
 def row(i, start, m, n, points, out):
-    """Costs of the merges of cluster i with those from `start` on; inf with dead ones."""
+    """Costs of the merges of cluster i with those from `start` on; inf with nothing."""
     for c in range(start, m):
         out[c] = 0.0
     for p in range(points.shape[0]):
-        line = points[p]
-        middle = line[i]
+        middle = points[p, i]
         for c in range(start, m):
-            away = line[c] - middle
+            away = points[p, c] - middle
             out[c] += away * away
     for c in range(start, m):
         cost = n[i] * n[c] / (n[i] + n[c]) * out[c]
         out[c] = cost if n[c] > 0.0 else np.inf
+
+
+def look(m, fresh, bound, found):
+    """The cluster to look at next, by ascending bound.
+
+    When no other can be in the cheapest merge, m more than the cluster that is in it.
+    """
+    limit = found * (1.0 + TIE)
+    lowest = np.inf
+    place = -1
+    for c in range(m):
+        if bound[c] < lowest and not fresh[c]:
+            lowest = bound[c]
+            place = c
+    if place < 0 or lowest > limit:
+        place = 0
+        while place < m - 1 and not (fresh[place] and bound[place] <= limit):
+            place += 1
+        place += m
+    return place
+
+
+def merge(i, j, n, mean, within):
+    """Put the union of clusters i and j in the place of i, and nothing in that of j."""
+    moved = n[i] * n[j] / (n[i] + n[j])
+    for p in range(within.shape[0]):
+        for q in range(within.shape[0]):
+            product = (mean[p, j] - mean[p, i]) * (mean[q, j] - mean[q, i])
+            within[p, q] += moved * product
+    for p in range(within.shape[0]):
+        mean[p, i] += n[j] / (n[i] + n[j]) * (mean[p, j] - mean[p, i])
+    n[i] += n[j]
+    n[j] = 0.0
 
 
 def pack(m, first, n, mean, bound):
@@ -115,7 +140,9 @@ def pack(m, first, n, mean, bound):
     left = 0
     for c in range(m):
         if n[c] > 0.0:
-            first[left], n[left], bound[left] = first[c], n[c], bound[c]
+            first[left] = first[c]
+            n[left] = n[c]
+            bound[left] = bound[c]
             for p in range(mean.shape[0]):
                 mean[p, left] = mean[p, c]
             left += 1
@@ -125,64 +152,63 @@ def pack(m, first, n, mean, bound):
 def agglomerate_pooled(n, mean, merges, costs):
     """Merge the rows, given feature by feature (d, m) with counts n (m,), until one is left.
 
-    `n` and `mean` are used up. `costs` become inf from where they overflow.
+    `n` and `mean` are used up. From where the costs overflow they are inf.
     """
-    d, m = mean.shape
-    total = n.sum()
-    first, bound, fresh = np.arange(m), np.zeros(m), np.zeros(m, np.bool_)
-    points, costs_now, new = np.empty((d, m)), np.empty(m), np.empty(m)
-    within, metric, axes = np.zeros((d, d)), np.empty((d, d)), np.empty((d, d))
-    work = np.empty((2, d, d))
-    bound[m - 1] = np.inf
+    d = mean.shape[0]
+    m = n.shape[0]
+    first, fresh = np.empty(m, np.int64), np.empty(m, np.bool_)
+    bound, new, points = np.zeros(m), np.empty(m), np.empty((d, m))
+    within, axes = np.zeros((d, d)), np.empty((d, d))
+    half, a = np.empty((d, d)), np.empty((d, d))
+    total = 0.0
+    for c in range(m):
+        first[c] = c
+        total += n[c]
+    union = -1
     for stage in range(costs.shape[0]):
         if stage % ANEW == 0:
-            axes[:] = np.eye(d)
-        ROOT(within, total, axes, work, metric)
-        PROJECT(mean, m, metric, points)
-        if stage > 0:  # the costs of the union are new, and lower bounds of nothing
-            i = np.searchsorted(first[:m], merges[stage - 1, 0])
-            ROW(i, 0, m, n, points, new)
-            bound[i] = np.inf
-            for c in range(i):
-                bound[c] = min(bound[c], new[c]) if n[c] > 0.0 else np.inf
-            for c in range(i + 1, m):
-                bound[i] = min(bound[i], new[c])
-        fresh[:m] = False
-        found = np.inf
-        while True:
-            i, lowest = -1, np.inf
-            for c in range(m):
-                if not fresh[c] and bound[c] < lowest:
-                    i, lowest = c, bound[c]
-            if i < 0 or lowest > found * (1.0 + TIE):
-                break
-            ROW(i, i + 1, m, n, points, costs_now)
-            lowest = np.inf
-            for c in range(i + 1, m):
-                lowest = min(lowest, costs_now[c])
-            bound[i], fresh[i], found = lowest, True, min(found, lowest)
-        limit = found * (1.0 + TIE)
-        if not limit < np.inf:
-            costs[stage:] = np.inf
-            return
-        i = 0
-        while not (fresh[i] and bound[i] <= limit):
-            i += 1
-        ROW(i, i + 1, m, n, points, costs_now)
-        j = i + 1
-        while not costs_now[j] <= limit:
-            j += 1
-        merges[stage, 0], merges[stage, 1], costs[stage] = first[i], first[j], costs_now[j]
-        moved, share = n[i] * n[j] / (n[i] + n[j]), n[j] / (n[i] + n[j])
-        for p in range(d):
-            for q in range(d):
-                product = (mean[p, j] - mean[p, i]) * (mean[q, j] - mean[q, i])
-                within[p, q] += moved * product
-        for p in range(d):
-            mean[p, i] += share * (mean[p, j] - mean[p, i])
-        n[i] += n[j]
-        n[j], bound[j] = 0.0, np.inf  # dead
+            for p in range(d):
+                for q in range(d):
+                    axes[p, q] = 1.0 if p == q else 0.0
+        TURN(within, total, axes, half, a)
+        ROTATE(a, axes)
+        PROJECT(a, axes, total, m, mean, points)
         for c in range(m):
-            bound[c] *= 1.0 - SLACK
+            fresh[c] = False
+        found = np.inf
+        chosen = -1
+        while chosen < 0:
+            i = union if union >= 0 else LOOK(m, fresh, bound, found)
+            if i >= m:
+                i -= m
+                chosen = i
+            ROW(i, 0 if union >= 0 else i + 1, m, n, points, new)
+            if union >= 0:  # its costs with those before it are new: they may be lower bounds
+                for c in range(i):
+                    bound[c] = new[c] if new[c] < bound[c] else bound[c]
+            bound[i] = np.inf
+            for c in range(i + 1, m):
+                bound[i] = new[c] if new[c] < bound[i] else bound[i]
+            found = bound[i] if bound[i] < found else found
+            fresh[i] = True
+            union = -1
+        if not found < np.inf:
+            for rest in range(stage, costs.shape[0]):
+                costs[rest] = np.inf
+            return
+        i = chosen
+        j = i + 1
+        while not new[j] <= found * (1.0 + TIE):
+            j += 1
+        merges[stage, 0] = first[i]
+        merges[stage, 1] = first[j]
+        costs[stage] = new[j]
+        MERGE(i, j, n, mean, within)
+        for c in range(m):
+            bound[c] = bound[c] * (1.0 - SLACK) if n[c] > 0.0 else np.inf
+        union = i
         if costs.shape[0] - stage <= SHRINK * m:
             m = PACK(m, first, n, mean, bound)
+            union = 0
+            while first[union] != merges[stage, 0]:
+                union += 1
