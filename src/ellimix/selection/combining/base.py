@@ -100,7 +100,7 @@ class Steps(NamedTuple):
     """What the k - 1 merges of a tree were, in order."""
 
     values: Array  # (k - 1,): the rule's value of each
-    rows: Array  # (k - 1,): weight of the rows assigned to one of the two clusters
+    rows: Array  # (k - 1,): weight of the rows in the two clusters
     entropy: Array  # (k,): of the classification into 1, ..., k clusters, nats
 
 

@@ -33,11 +33,11 @@ class Entropy:
     The number of clusters is that of the elbow: two straight lines are fitted to the entropy as a
     function of the number of clusters, and share the point where they meet. Such a fit always
     finds an elbow, between 2 and k - 1. So it decides only between two limits of what a merge saves
-    for each row assigned to one of the two clusters: merges that save 0.356 nats or more, as two
-    equal normals with a single mode do, are made first and whatever the elbow says, and none is
-    made from the first on that saves less than 0.01 nats. With k <= 3 there is no elbow to see
-    (two segments fit three points exactly), and with a given threshold it is not asked: merging
-    then stops at the first merge that saves less a row.
+    for each row of the two clusters, at most log 2 nats: merges are made, whatever the elbow says,
+    up to the first that saves less than 0.356 nats, as two equal normals with a single mode save,
+    and none is made from the first on that saves less than 0.01 nats. With k <= 3 there
+    is no elbow to see (two segments fit three points exactly), and with a given threshold it is not
+    asked: merging then stops at the first merge that saves less a row.
     """
 
     name: str = "entropy"
@@ -67,7 +67,7 @@ class Entropy:
     def count(self, steps: Steps, threshold: float | None) -> int:
         """The elbow, between the merges that must be made and those that must not."""
         rows = steps.rows
-        # no row is assigned to either: nothing to lose, so whatever is saved is enough
+        # clusters without rows have nothing to lose
         worth = np.divide(steps.values, rows, out=np.full(rows.size, np.inf), where=rows > 0.0)
         if threshold is not None:
             return stopped(worth, threshold)

@@ -54,7 +54,7 @@ def combine(
     threshold : float, optional
         From 0 to 1. By default 0.1 for ``"bhattacharyya"`` (exp(-D)), 0.025 for ``"demp"``
         (probability) and 0.2 for ``"ridgeline"`` (ratio), as in Hennig (2010). For ``"entropy"``,
-        the entropy removed for each row assigned to one of the two clusters, in nats.
+        the entropy removed for each row of the two clusters, in nats, at most log 2.
     weight : array-like of shape (n,), optional
         Non-negative row weights, where rows are given and not a source.
 
@@ -160,10 +160,9 @@ def _numbers(posteriors: Posteriors, places: list[tuple[int, int]]) -> tuple[Arr
     def step(shares: Array, weight: Array) -> Array:
         out = np.zeros((2, k - 1))
         for i, (a, b) in enumerate(places):
-            assigned = shares.argmax(axis=1)
-            out[1, i] = weight[(assigned == a) | (assigned == b)].sum()
             one, other = shares[:, a], shares[:, b]
             both = one + other
+            out[1, i] = weight @ both
             out[0, i] = weight @ (xlogy(both, both) - xlogy(one, one) - xlogy(other, other))
             shares = np.delete(shares, b, axis=1)
             shares[:, a] = both

@@ -35,7 +35,9 @@ class ClusterTree:
         The same as a height to draw it at, larger for clusters that belong together less. A later
         merge may be lower than an earlier one.
     rows : ndarray of shape (k - 1,)
-        Weight of the rows that were assigned to one of the two clusters of each merge.
+        Weight of the rows in the two clusters of each merge, sum_i w_i (t_ia + t_ib). Not of those
+        assigned to them by their largest responsibility: where components coincide, that count is
+        arbitrary.
     entropy : ndarray of shape (k,)
         Entropy of the classification into 1, ..., k clusters, -sum_i w_i sum_g t_ig log t_ig, nats.
     weights : ndarray of shape (k,)
