@@ -156,10 +156,6 @@ class ClusterLevel:
             found = tree.responsibilities(found)
         return found.astype(np.float32) if rows.dtype == np.float32 else found
 
-    def transform(self, X: Any) -> Rows:
-        """Responsibilities, (n, k), as the features that a later step gets."""
-        return self.predict_proba(X)
-
     def _clusters(self, level: str) -> ClusterTree | None:
         """The tree by which labels are given; None for components."""
         if level not in LEVELS:

@@ -158,6 +158,10 @@ class FittedMixture(
         """scikit-learn's private name, which much code in the wild calls."""
         return self.n_parameters_
 
+    def transform(self, X: Any) -> Rows:
+        """Responsibilities, (n, k), as the features that a later step gets."""
+        return self.predict_proba(X)
+
     def score_samples(self, X: Any) -> Rows:
         """Log-density of each row.
 

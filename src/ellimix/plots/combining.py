@@ -16,6 +16,7 @@ from ellimix.selection.combining.elbow import Segments
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 INK, LEFT, RIGHT, UNMERGED = "0.25", PALETTE[0], PALETTE[1], "0.6"
 
@@ -72,12 +73,16 @@ def entropy_plot(
     left.set_xlabel("clusters" if by == "clusters" else "rows in merges still to do")
     _differences(right, tree, by)
     if by == "clusters":
-        _whole_numbers(left, tree.n_components)
+        _whole_numbers(left.xaxis, tree.n_components)
     return left, right
 
 
 def merge_tree(
-    tree: ClusterTree, *, names: Sequence[str] | None = None, ax: Axes | None = None
+    tree: ClusterTree,
+    *,
+    heights: Literal["order", "rule"] = "order",
+    names: Sequence[str] | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Draw the merges as a tree, with the chosen clusters in colours.
 
@@ -85,6 +90,10 @@ def merge_tree(
     ----------
     tree : ClusterTree
         From `ellimix.combine`.
+    heights : {"order", "rule"}, default="order"
+        Draw merges at equal distances in their order, with the rule's value beside each, or at the
+        rule's own heights (`ClusterTree.linkage`), where merges of nearly one height hide each
+        other.
     names : sequence of str, optional
         The components' names; by default their numbers, with their weights.
     ax : matplotlib Axes, optional
@@ -99,7 +108,8 @@ def merge_tree(
     MissingExtra
         matplotlib is not installed.
     ValueError
-        There are not as many names as components, or the tree is of one component.
+        `heights` is another word, there are not as many names as components, or the tree is of one
+        component.
 
     Examples
     --------
@@ -111,6 +121,8 @@ def merge_tree(
     '4 components, 2 clusters; ridgeline'
     """
     k = tree.n_components
+    if heights not in ("order", "rule"):
+        raise ValueError(f"heights is 'order' or 'rule', not {heights!r}.")
     if k == 1:
         raise ValueError("One component has no merges to draw: fit a mixture of two or more.")
     if names is None:
@@ -118,10 +130,11 @@ def merge_tree(
     if len(names) != k:
         raise ValueError(f"There are {len(names)} names for {k} components: pass one for each.")
     ax = new_axes() if ax is None else ax
-    leaves = _branches(ax, tree)
+    leaves = _branches(ax, tree, heights == "order")
     _leaf_names(ax, [names[j] for j in leaves])
     _cluster_legend(ax, tree)
-    ax.set_ylabel(RULES[tree.rule].axis)
+    rule = RULES[tree.rule]
+    ax.set_ylabel(f"merge, with its {rule.measure}" if heights == "order" else rule.axis)
     _title(ax, tree)
     return ax
 
@@ -133,9 +146,10 @@ def _entropy(ax: Axes, tree: ClusterTree, x: Array, fit: Segments | None) -> Non
         at = fit.at
         ax.plot(x[: at + 1], fit.left.at(x[: at + 1]), color=LEFT, lw=1.8, label="lower segment")
         ax.plot(x[at:], fit.right.at(x[at:]), color=RIGHT, lw=1.8, ls="--", label="upper segment")
-        ring = {"markerfacecolor": "none", "markeredgecolor": PALETTE[3], "markeredgewidth": 1.8}
-        label = f"elbow at {at + 1}"
-        ax.plot(x[at], tree.entropy[at], "o", ms=13, label=label, ls="none", **ring)
+        (ring,) = ax.plot(
+            x[at], tree.entropy[at], "o", ms=13, label=f"elbow at {at + 1}", ls="none"
+        )
+        ring.set(markerfacecolor="none", markeredgecolor=PALETTE[3], markeredgewidth=1.8)
     ax.plot(x, tree.entropy, "o", color=INK, ms=5, ls="none", zorder=3)
     ax.set_ylabel("entropy (nats)")
     ax.grid(axis="y", color="0.92")
@@ -164,31 +178,53 @@ def _differences(ax: Axes, tree: ClusterTree, by: str) -> None:
     ax.set_axisbelow(True)
     ax.legend(title="merges", fontsize="small")
     ax.set_title("What each merge removes", fontsize=11)
-    _whole_numbers(ax, tree.n_components - 1)
+    _whole_numbers(ax.xaxis, tree.n_components - 1)
 
 
-def _whole_numbers(ax: Axes, last: int) -> None:
-    ax.set_xticks(range(1, last + 1, 1 + (last - 1) // 15))
+def _whole_numbers(axis: Axis, last: int) -> None:
+    axis.set_ticks(range(1, last + 1, 1 + (last - 1) // 15))
 
 
-def _branches(ax: Axes, tree: ClusterTree) -> list[int]:
+def _branches(ax: Axes, tree: ClusterTree, order: bool) -> list[int]:
     """Draw the tree; returns the components from left to right."""
     linkage = tree.linkage()
     k, made = tree.n_components, tree.n_components - tree.n_clusters
+    if order:
+        linkage[:, 2] = np.arange(1.0, k)
     drawn = dendrogram(linkage, no_plot=True, link_color_func=str)  # colours: the cluster's number
-    top = float(linkage[:, 2].max()) or 1.0
-    labels = tree.labels_of_components()
-    first = _first_component(tree)
-    for xs, ys, number in zip(drawn["icoord"], drawn["dcoord"], drawn["color_list"], strict=True):
-        inside = int(number) < k + made
-        color = style(int(labels[first[int(number)]]))[0] if inside else UNMERGED
+    labels, first = tree.labels_of_components(), _first_component(tree)
+    for xs, ys, name in zip(drawn["icoord"], drawn["dcoord"], drawn["color_list"], strict=True):
+        number = int(name)
+        inside = number < k + made
+        color = style(int(labels[first[number]]))[0] if inside else UNMERGED
         ax.plot(xs, ys, color=color, lw=2.4 if inside else 1.4, solid_joinstyle="miter")
+        if order:
+            _value(ax, 0.5 * (xs[1] + xs[2]), ys[1], float(tree.values[number - k]))
     leaves = [int(j) for j in drawn["leaves"]]
     for place, j in enumerate(leaves):
         color, marker = style(int(labels[j]))
         ax.plot(10 * place + 5, 0.0, marker=marker, color=color, ms=8, clip_on=False, zorder=3)
-    ax.set(xlim=(0, 10 * k), ylim=(-0.02 * top, 1.06 * top))
+    if order:
+        ax.axhline(made + 0.5, color=UNMERGED, lw=1.0, ls=":", zorder=0)
+        _whole_numbers(ax.yaxis, k - 1)
+    top = float(linkage[:, 2].max()) or 1.0
+    ax.set(xlim=(0, 10 * k), ylim=(-0.02 * top, 1.1 * top))
     return leaves
+
+
+def _value(ax: Axes, x: float, y: float, value: float) -> None:
+    ax.annotate(
+        f"{value:.3g}" if value >= 1e-3 else "<0.001",
+        (x, y),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        fontsize="small",
+        color=INK,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+        zorder=4,
+    )
 
 
 def _first_component(tree: ClusterTree) -> list[int]:
@@ -215,7 +251,13 @@ def _cluster_legend(ax: Axes, tree: ClusterTree) -> None:
         color, marker = style(cluster)
         share = float(tree.weights[labels == cluster].sum())
         ax.plot([], [], marker=marker, color=color, lw=2.4, label=f"{cluster} ({share:.0%})")
-    ax.legend(title="cluster", fontsize="small", ncols=1 + (tree.n_clusters - 1) // 12)
+    ax.legend(
+        title="cluster",
+        fontsize="small",
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1.0),
+        ncols=1 + (tree.n_clusters - 1) // 16,
+    )
 
 
 def _title(ax: Axes, tree: ClusterTree) -> None:

@@ -118,6 +118,11 @@ class Rule(Protocol):
         ...
 
     @property
+    def measure(self) -> str:
+        """What the value of a merge is, in a few words."""
+        ...
+
+    @property
     def axis(self) -> str:
         """What the heights of a tree are, for the axis of a picture."""
         ...

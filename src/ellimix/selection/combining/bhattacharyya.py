@@ -34,6 +34,7 @@ class Bhattacharyya:
 
     name: str = "bhattacharyya"
     threshold: float = 0.1
+    measure: str = "exp(-Bhattacharyya distance)"
     axis: str = "Bhattacharyya distance"
 
     def values(self, clusters: Clusters, known: Array) -> Array:

@@ -42,7 +42,8 @@ class Entropy:
 
     name: str = "entropy"
     threshold: float = ONE_MODE
-    axis: str = "entropy removed (nats)"
+    measure: str = "entropy removed, nats"
+    axis: str = "entropy removed so far (nats)"
 
     def values(self, clusters: Clusters, known: Array) -> Array:
         """What merging each pair takes off the entropy, in one pass."""

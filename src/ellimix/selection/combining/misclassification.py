@@ -27,6 +27,7 @@ class Misclassification:
 
     name: str = "demp"
     threshold: float = 0.025
+    measure: str = "misclassification probability"
     axis: str = "1 - misclassification probability"
 
     def values(self, clusters: Clusters, known: Array) -> Array:

@@ -38,6 +38,7 @@ class Ridgeline:
 
     name: str = "ridgeline"
     threshold: float = 0.2
+    measure: str = "ridgeline ratio"
     axis: str = "1 - ridgeline ratio"
 
     def values(self, clusters: Clusters, known: Array) -> Array:
