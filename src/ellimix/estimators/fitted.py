@@ -336,7 +336,8 @@ class FittedMixture(
 
     def _scores(self, X: Any, sample_weight: Any) -> Scores:
         """One pass over the rows."""
-        return self.mixture_.score_rows(self._source(X, sample_weight))
+        source = self._source(X, sample_weight)  # first: it checks that there is a mixture
+        return self.mixture_.score_rows(source)
 
     def _source(self, X: Any, sample_weight: Any) -> MemorySource:
         """Rows of the fitted columns, with weights."""
