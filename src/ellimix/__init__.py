@@ -33,12 +33,15 @@ if TYPE_CHECKING:
     from ellimix.estimators.gaussian_mixture import GaussianMixture
     from ellimix.persist import load, save
     from ellimix.report import FitReport
+    from ellimix.selection.combining import ClusterTree, combine
 
 _HOMES = {
     "GaussianMixture": "ellimix.estimators.gaussian_mixture",
     "Mixture": "ellimix.density.mixture",
     "FitReport": "ellimix.report",
     "FAMILIES": "ellimix.covariance",
+    "ClusterTree": "ellimix.selection.combining",
+    "combine": "ellimix.selection.combining",
     "load": "ellimix.persist",
     "save": "ellimix.persist",
     "Status": "ellimix.errors",
@@ -53,6 +56,7 @@ _MODULES = {"covariance", "datasets", "errors", "plots"}
 
 __all__ = [
     "FAMILIES",
+    "ClusterTree",
     "DataError",
     "EllimixError",
     "FitFailed",
@@ -64,6 +68,7 @@ __all__ = [
     "ModelFileError",
     "Status",
     "__version__",
+    "combine",
     "covariance",
     "datasets",
     "errors",

@@ -118,6 +118,8 @@ class GaussianMixture(FittedMixture):
         Most probable component of each row.
     n_parameters_ : int
         Number of free parameters.
+    clusters_ : ClusterTree
+        The components merged into clusters, after `combine`.
     mixture_ : Mixture
         The frozen distribution; the parameter attributes are read from it.
     report_ : FitReport
@@ -371,7 +373,7 @@ class GaussianMixture(FittedMixture):
         mixture = best.mixture
         if mixture is None:
             raise AssertionError("the best fit has a mixture")
-        for stale in ("_assigned", "_stream"):
+        for stale in ("_assigned", "_stream", "clusters_"):
             self.__dict__.pop(stale, None)
         self._dtype = source.rows.dtype
         self.mixture_ = mixture
