@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from ellimix.plots.clusters import clusters
+from ellimix.plots.selection import selection_plot, slope_plot
 
-__all__ = ["clusters"]
+__all__ = ["clusters", "selection_plot", "slope_plot"]

@@ -185,7 +185,7 @@ _ALL: Final = (
     Criterion("sabic", "sample-size-adjusted BIC", lambda c, _: sabic(*_sizes(c))),
     Criterion(
         "icl",
-        "integrated completed likelihood, with MAP assignments",
+        "integrated completed likelihood",
         lambda c, _: icl(*_sizes(c), c.classification),
     ),
     Criterion(
