@@ -70,7 +70,7 @@ def selection_plot(search: Any, criterion: str = "bic", ax: Axes | None = None) 
     _ring(ax, cells[best].n_components, value[best])
     _name(ax, cells, best, value[best])
     ax.set_ylim(*limits)
-    sizes = [cell.n_components for cell in cells if cell.family in names]
+    sizes = [c.n_components for c, v in zip(cells, value, strict=True) if not np.isnan(v)]
     ax.set_xlim(min(sizes) - 0.4, max(sizes) + 0.4)
     integer_ticks(ax)
     ax.set_xlabel("\n".join(["number of components", *_notes(cells, value, ok, limits)]))
@@ -114,7 +114,7 @@ def slope_plot(result: Slope, ax: Axes | None = None) -> Axes:
     >>> p = np.arange(5, 65, 5)
     >>> ax = em.plots.slope_plot(slope_heuristic(p, 0.7 * p - 40.0 * np.maximum(20 - p, 0)))
     >>> ax.get_title()
-    'Slope 0.7 nats a parameter, through 9 of 12 models'
+    'Slope 0.7 nats a parameter, through 8 of 12 models'
     """
     ax = new_axes() if ax is None else ax
     p, gain = result.n_parameters, result.log_likelihood
@@ -123,7 +123,7 @@ def slope_plot(result: Slope, ax: Axes | None = None) -> Axes:
     place = int(np.flatnonzero(result.models == result.chosen)[0])
     style: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 5, "zorder": 3}
     ax.plot(p[used], gain[used], color=PALETTE[0], label="in the line", **style)
-    ax.plot(p[~used], gain[~used], mfc="white", color=PALETTE[0], label="too simple", **style)
+    ax.plot(p[~used], gain[~used], mfc="white", color=PALETTE[0], label="not in the line", **style)
     ax.plot(p, line, color=PALETTE[3], lw=1.4, zorder=2, label="line")
     chosen = result.names[result.chosen] if result.names else f"{p[place]:g} parameters"
     _ring(ax, p[place], gain[place], f"chosen: {chosen}")
@@ -185,8 +185,10 @@ def _family(
     below = v < limits[0]
     hollow: dict[str, Any] = {"ls": "none", "markerfacecolor": "white", "markersize": 6, **common}
     ax.plot(k[~ok & ~below], v[~ok & ~below], marker=marker, **hollow)
-    edge = np.full(int((~ok & below).sum()), limits[0])
-    ax.plot(k[~ok & below], edge, marker=CARET, clip_on=False, **hollow)
+    fallen = k[~ok & below]
+    if fallen.size:  # an empty line that is not clipped counts as at the figure's corner
+        edge = np.full(fallen.size, limits[0])
+        ax.plot(fallen, edge, marker=CARET, clip_on=False, **hollow)
 
 
 def _style(name: str) -> tuple[str, str, str]:
@@ -208,7 +210,8 @@ def _name(ax: Axes, cells: Sequence[Cell], best: int, value: float) -> None:
     sizes = [cell.n_components for cell in cells if not np.isnan(cell.log_likelihood)]
     k = cells[best].n_components
     number = f"{value:,.1f}" if abs(value) >= 1000.0 else f"{value:.4g}"
-    side = "center" if min(sizes) < k < max(sizes) else "left" if k == min(sizes) else "right"
+    side = "left" if k == min(sizes) else "right" if k == max(sizes) else "center"
+    side = "center" if min(sizes) == max(sizes) else side
     ax.annotate(
         f"{cells[best].family}, {k}: {number}",
         (k, value),

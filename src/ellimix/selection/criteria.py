@@ -66,7 +66,7 @@ def icl(log_likelihood: float, n_parameters: int, n: float, classification: floa
 def nec(
     log_likelihood: float, one_component: float, entropy: float, n_components: int = 2
 ) -> float:
-    """Normalised entropy E(K) / (log L(K) - log L(1)) (Celeux & Soromenho 1996, eq. 8).
+    """Normalised entropy E(K) / (log L(K) - log L(1)) (Celeux & Soromenho 1996).
 
     1 for one component, where the quotient is not defined (Biernacki, Celeux & Govaert 1999):
     more components are worth having where it is below 1. inf where they do not raise the
