@@ -40,6 +40,13 @@ def ellipse(center: tuple[float, float], width: float, height: float, angle: flo
     return Ellipse(center, width, height, angle=angle, fill=False)
 
 
+def integer_ticks(ax: Axes) -> None:
+    """Ticks of the horizontal axis at whole numbers alone."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
+
+
 def check_format(path: Path) -> str:
     """The picture format of a file name. Raises ValueError where matplotlib does not know it."""
     from matplotlib.backend_bases import FigureCanvasBase
