@@ -214,7 +214,7 @@ def turn(turned, axes, p, q, cos, sin):
 
 def sweep(equal, careful, n, turned, axes, weight, plane):
     """Turn every plane once; the largest angle."""
-    k, d = turned.shape[0], turned.shape[1]
+    d = turned.shape[1]
     largest = 0.0
     WEIGHTS(equal, n, turned, weight)
     for p in range(d - 1):
