@@ -18,13 +18,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from choosing import cells, timing
+from choosing import cells, curve, timing, truth
 from choosing.datasets import real
 from choosing.tools import Choice, Chooser, Setting, ToolFailed, Tools, Unavailable
 from side_by_side.environment import Environments
@@ -34,6 +36,7 @@ from side_by_side.tools import tools as iteration_tools
 HERE = Path(__file__).parent
 TOOLS = ("ellimix", "mclust", "sklearn")
 QUICK_SIZE = 20_000  # n d^2 of the real data in a quick run, at most
+PICTURE = HERE.parent / "docs" / "images" / "selection.png"
 QUICK_TIMES = ("iris", "faithful", "diabetes")
 
 
@@ -44,7 +47,14 @@ def options() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=TOOLS, default=TOOLS)
     parser.add_argument("--data", nargs="+", help="names of data sets; with --cells and --time")
     parser.add_argument("--large", action="store_true", help="all data, not only the small ones")
-    parser.add_argument("--seeds", type=int, default=1, help="problems of a kind, with --truth")
+    parser.add_argument("--seeds", type=int, default=1, help="problems of a kind, simulated")
+    parser.add_argument("--rows", type=int, nargs="+", default=[100, 300], help="n, simulated")
+    parser.add_argument(
+        "--features", type=int, nargs="+", default=truth.FEATURES, help="d, simulated"
+    )
+    parser.add_argument("--many", action="store_true", help="6 to 14 components, simulated")
+    parser.add_argument("--n-init", nargs="+", default=["1", "10"], help="scikit-learn's, --truth")
+    parser.add_argument("--plot", type=Path, default=PICTURE, help="the picture of --curve")
     parser.add_argument("--pairs", type=int, default=3, help="turns of each tool, with --time")
     parser.add_argument("--python", type=Path, help="an interpreter with ellimix, scikit-learn")
     parser.add_argument("--limit", type=float, default=600.0, help="seconds of one search at most")
@@ -55,7 +65,7 @@ def options() -> argparse.Namespace:
 
 def main() -> None:
     arguments = options()
-    parts = {"cells": show_cells, "time": show_times}
+    parts = {"cells": show_cells, "truth": show_truth, "time": show_times, "curve": show_curve}
     wanted = [name for name in parts if getattr(arguments, name)]
     if not wanted:
         raise SystemExit(f"Nothing to do: give one of {', '.join('--' + name for name in parts)}.")
@@ -159,6 +169,68 @@ def _cells_record(tool: str, title: str, choice: Choice) -> dict[str, object]:
         "bic": choice.bic,
         "cells": table,
     }
+
+
+def show_truth(arguments: argparse.Namespace, tools: Tools) -> None:
+    """The part --truth."""
+    scores, failures = [], []
+    with choosers(tools, settings(arguments.only, arguments.n_init)) as running:
+        for problem in problems(arguments):
+            labelled = truth.from_labels(problem)
+            scores += [] if labelled is None else [labelled]
+            for chooser in running:
+                try:
+                    choice = chooser.choose(problem.rows, problem.case.most)
+                except ToolFailed as error:
+                    failures.append(f"{chooser.setting} on {problem.case}: {error}")
+                    continue
+                scores.append(truth.score(str(chooser.setting), problem, choice))
+            _write(arguments.json, truth.record(scores))
+        print("\n" + truth.table(scores) + "\n\n" + truth.by_group(scores))
+        if failures:
+            print("\nFailed:\n\n" + "\n".join(f"- {line}" for line in failures))
+
+
+def problems(arguments: argparse.Namespace) -> Iterator[truth.Problem]:
+    """The simulated ones of the command line, said on standard error as they are made."""
+    given = arguments.rows, arguments.features, arguments.seeds
+    for case in truth.cases(*given, many=arguments.many):
+        print(case, file=sys.stderr, flush=True)
+        yield truth.problem(case)
+
+
+def show_curve(arguments: argparse.Namespace, tools: Tools) -> None:
+    """The part --curve: the three real data sets of --time, and simulated ones."""
+    wanted = [
+        Setting(tool, extra)
+        for tool, extras in {
+            "ellimix": (*curve.BUDGETS, None),
+            "mclust": (None,),
+            "sklearn": curve.N_INIT,
+        }.items()
+        if tool in arguments.only
+        for extra in extras
+    ]
+    data = {name: x for name, x in real(tools.environments).items() if name in QUICK_TIMES}
+    # the first call of a process compiles and loads: it is not of the curve
+    warm = data["iris"]
+    simulated = {str(problem.case): problem.rows for problem in problems(arguments)}
+    found = []
+    with choosers(tools, wanted, cached=False) as running:
+        for chooser in running:
+            chooser.choose(warm)
+        for name, rows in (data | simulated).items():
+            for chooser in running:
+                try:
+                    choice = chooser.choose(rows)
+                except ToolFailed as error:
+                    print(f"\nFailed: {chooser.setting} on {name}: {error}", flush=True)
+                    continue
+                found.append(curve.Found(chooser.setting, name, choice.bic, choice.seconds))
+    drawn = curve.points(found)
+    print("\n" + curve.table(drawn))
+    curve.draw(drawn, arguments.plot)
+    _write(arguments.json, [asdict(f) for f in found])
 
 
 def show_times(arguments: argparse.Namespace, tools: Tools) -> None:

@@ -41,11 +41,15 @@ class Setting:
     tool: str
     extra: str | None = None
 
+    @property
+    def words(self) -> str:
+        """The tool's own setting; empty for its default."""
+        kinds = {"sklearn": "n_init {}", "ellimix": "{} s"}
+        return "" if self.extra is None else kinds[self.tool].format(self.extra)
+
     def __str__(self) -> str:
-        words = {"sklearn": "scikit-learn, n_init {}", "ellimix": "ellimix, {} s"}
-        names = {"sklearn": "scikit-learn"}
-        name = names.get(self.tool, self.tool)
-        return name if self.extra is None else words[self.tool].format(self.extra)
+        name = {"sklearn": "scikit-learn"}.get(self.tool, self.tool)
+        return f"{name}, {self.words}" if self.words else name
 
 
 @final
