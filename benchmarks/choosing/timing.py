@@ -1,12 +1,13 @@
 """Seconds of the whole default search, of tools that take turns in one run.
 
-Each has a process of its own; the first call, which compiles and loads, stands apart.
+Each has a process of its own; the first call, which compiles and loads, stands apart. Beside the
+clock's seconds stand the processor's, which other programs on the machine change less.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ class Timed:
 
     first: float
     later: tuple[float, ...]
+    cpu: tuple[float, ...]
     choice: Choice
 
 
@@ -38,6 +40,8 @@ def header(choosers: Sequence[Chooser]) -> str:
     names = [str(chooser.setting) for chooser in choosers]
     cells = ["data", *names]
     cells += [f"{name} / {names[0]}" for name in names[1:]]
+    cells += [f"{name}, processor" for name in names]
+    cells += [f"{name} / {names[0]}, processor" for name in names[1:]]
     cells += [f"{name} chooses" for name in names] + [f"{name}, first call" for name in names]
     return f"| {' | '.join(cells)} |\n|---|{'---:|' * (len(cells) - 1)}"
 
@@ -49,7 +53,12 @@ def in_turn(choosers: Sequence[Chooser], rows: np.ndarray, pairs: int) -> list[T
     return [
         None
         if choice is None or any(turn[at] is None for turn in later)
-        else Timed(choice.seconds, tuple(turn[at].seconds for turn in later), choice)
+        else Timed(
+            choice.seconds,
+            tuple(turn[at].seconds for turn in later),
+            tuple(turn[at].cpu for turn in later),
+            choice,
+        )
         for at, choice in enumerate(first)
     ]
 
@@ -57,17 +66,20 @@ def in_turn(choosers: Sequence[Chooser], rows: np.ndarray, pairs: int) -> list[T
 def line(name: str, timed: Sequence[Timed | None]) -> str:
     """A line of the table; a ratio is the median of the turns' ratios."""
     cells = [name]
-    cells += ["—" if t is None else duration(statistics.median(t.later)) for t in timed]
-    cells += [_ratio(timed[0], other) for other in timed[1:]]
+    for clock in (lambda t: t.later, lambda t: t.cpu):
+        cells += ["—" if t is None else duration(statistics.median(clock(t))) for t in timed]
+        cells += [_ratio(timed[0], other, clock) for other in timed[1:]]
     cells += ["—" if t is None else f"{t.choice.model} {t.choice.bic:.3f}" for t in timed]
     cells += ["—" if t is None else duration(t.first) for t in timed]
     return f"| {' | '.join(cells)} |"
 
 
-def _ratio(ours: Timed | None, theirs: Timed | None) -> str:
+def _ratio(
+    ours: Timed | None, theirs: Timed | None, clock: Callable[[Timed], Sequence[float]]
+) -> str:
     if ours is None or theirs is None:
         return "—"
-    ratios = [b / a for a, b in zip(ours.later, theirs.later, strict=True)]
+    ratios = [b / a for a, b in zip(clock(ours), clock(theirs), strict=True)]
     return f"{statistics.median(ratios):.3g}"
 
 

@@ -4,8 +4,8 @@ A worker's first line out is {"ready": {package: version}}. To a line
 
     choose FILE n d MOST SEED EXTRA
 
-it answers with one line of JSON: {"seconds", "family", "n_components", "bic", "cells", "labels"},
-or {"error": reason}. FILE is a .npy of float64 rows; MOST is the largest number of components;
+it answers with one line of JSON: {"seconds", "cpu", "family", "n_components", "bic", "cells", "labels"},
+or {"error": reason}. "cpu" is the processor's seconds, of all threads. FILE is a .npy of float64 rows; MOST is the largest number of components;
 EXTRA is n_init of scikit-learn and the time budget of ellimix; "-" is the tool's default. A cell is
 [family, components, BIC or null, status, reason]. BIC: smaller is better, of every tool.
 """
@@ -75,6 +75,7 @@ class Choice:
     """What a tool chose for the rows, and its table."""
 
     seconds: float
+    cpu: float
     family: str
     n_components: int
     bic: float
@@ -86,6 +87,7 @@ class Choice:
         cells = [Cell(LETTERS.get(f, f), k, *rest) for f, k, *rest in answer["cells"]]
         return cls(
             answer["seconds"],
+            answer["cpu"],
             LETTERS.get(answer["family"], answer["family"]),
             answer["n_components"],
             answer["bic"],
@@ -113,6 +115,7 @@ class Chooser:
     limit: float
     cache: Path | None = None
     versions: dict[str, str] = field(default_factory=dict)
+    _worker: bytes = b""
     _process: Process | None = None
     _folder: tempfile.TemporaryDirectory[str] | None = None
 
@@ -161,13 +164,13 @@ class Chooser:
             raise
 
     def _key(self, rows: np.ndarray, asked: str) -> str:
-        worker = Path(self.command[-1]).read_bytes()
-        parts = [np.ascontiguousarray(rows, dtype=np.float64).tobytes(), worker]
+        parts = [np.ascontiguousarray(rows, dtype=np.float64).tobytes(), self._worker]
         words = [asked, json.dumps(self.versions, sort_keys=True)]
         content = b"\0".join([*parts, *(word.encode() for word in words)])
         return f"{self.setting.tool}/{hashlib.sha256(content).hexdigest()[:32]}.json"
 
     def _start(self) -> None:
+        self._worker = Path(self.command[-1]).read_bytes()
         self._process = Process(self.command, self.limit)
         try:
             self.versions = self._process.ready()

@@ -40,15 +40,18 @@ while (length(line <- readLines(input, 1)) == 1) {
   most <- if (words[5] == "-") 9L else as.integer(words[5])
   set.seed(as.integer(words[6]))
   clock <- Sys.time()
+  used <- sum(proc.time()[1:2])
   model <- tryCatch(Mclust(rows, G = 1:most, verbose = FALSE), error = conditionMessage)
   seconds <- as.numeric(Sys.time() - clock, units = "secs")
+  cpu <- sum(proc.time()[1:2]) - used
   if (is.null(model) || is.character(model)) {
     reason <- if (is.null(model)) "Mclust returned NULL" else model
     answer('{"error": ', quoted(reason), "}")
   } else {
     answer(
-      sprintf('{"seconds": %.9f, "family": "%s", "n_components": %d, "bic": %.9f, ',
-              seconds, model$modelName, model$G, -model$bic),
+      sprintf('{"seconds": %.9f, "cpu": %.9f, ', seconds, cpu),
+      sprintf('"family": "%s", "n_components": %d, "bic": %.9f, ',
+              model$modelName, model$G, -model$bic),
       '"cells": ', cells(model$BIC), ', "labels": ', listed(model$classification), "}"
     )
   }

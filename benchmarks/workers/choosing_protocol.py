@@ -56,16 +56,17 @@ def serve(search: Callable[[Request], Callable[[], Found]], *packages: str) -> N
             int(seed),
             None if extra == "-" else extra,
         )
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         try:
             read = search(request)
         except ValueError as error:
             answer({"error": str(error)})
             continue
-        seconds = time.perf_counter() - began
+        seconds, cpu = time.perf_counter() - began, time.process_time() - used
         found = read()
         content = {
             "seconds": seconds,
+            "cpu": cpu,
             "family": found.family,
             "n_components": found.n_components,
             "bic": found.bic,
