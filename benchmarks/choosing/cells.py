@@ -108,10 +108,11 @@ def loss(pair: tuple[Cell, Cell]) -> float:
 def compared(name: str, theirs: Choice, found: Choice) -> Compared:
     """The two tables side by side; the families that are equal for one component count once."""
     here, there = once(found), once(theirs)
-    families = {family for family, _ in here}
+    several = {family for family, _ in found.cells}
+    single = {SINGLE[family] for family in several}
     pairs = []
     for at, cell in there.items():
-        if cell.bic is not None and at[0] in families:
+        if cell.bic is not None and at[0] in (single if at[1] == 1 else several):
             missing = Cell(*at, None, "missing", "not in the table")
             pairs.append((cell, here.get(at, missing)))
     alone = sum(cell.ok and (at not in there or there[at].bic is None) for at, cell in here.items())
@@ -119,11 +120,13 @@ def compared(name: str, theirs: Choice, found: Choice) -> Compared:
 
 
 def once(choice: Choice) -> dict[tuple[str, int], Cell]:
-    """The table's cells, for one component one of each shape, under the simplest family's name."""
-    return {
-        (SINGLE[family] if k == 1 else family, k): cell
-        for (family, k), cell in choice.cells.items()
-    }
+    """The table's cells, for one component the best of each shape under the simplest name."""
+    kept: dict[tuple[str, int], Cell] = {}
+    for (family, k), cell in choice.cells.items():
+        at = (SINGLE[family] if k == 1 else family), k
+        if at not in kept or cell.rank < kept[at].rank:
+            kept[at] = cell
+    return kept
 
 
 def total(results: Sequence[Compared]) -> str:

@@ -4,10 +4,11 @@ A worker's first line out is {"ready": {package: version}}. To a line
 
     choose FILE n d MOST SEED EXTRA
 
-it answers with one line of JSON: {"seconds", "cpu", "family", "n_components", "bic", "cells", "labels"},
-or {"error": reason}. "cpu" is the processor's seconds, of all threads. FILE is a .npy of float64 rows; MOST is the largest number of components;
-EXTRA is n_init of scikit-learn and the time budget of ellimix; "-" is the tool's default. A cell is
-[family, components, BIC or null, status, reason]. BIC: smaller is better, of every tool.
+it answers with one line of JSON: {"seconds", "cpu", "family", "n_components", "bic", "cells",
+"labels"}, or {"error": reason}. FILE is a .npy of float64 rows; MOST is the largest number of
+components; EXTRA is n_init of scikit-learn and the time budget of ellimix; "-" is the tool's
+default. "cpu" is the processor's seconds, of all threads. A cell is [family, components, BIC or
+null, status, reason]. BIC: smaller is better, of every tool.
 """
 
 from __future__ import annotations
@@ -30,7 +31,14 @@ from side_by_side.tools import WORKERS, InR
 LETTERS: Final = {
     "X": "EII", "E": "EII", "V": "VII", "XII": "EII", "XXI": "EEI", "XXX": "EEE",
 }  # fmt: skip
+PROTOCOL: Final = "choosing_protocol.py"
 PYTHON: Final = {"ellimix": "choose_ellimix.py", "sklearn": "choose_sklearn.py"}
+
+
+def letters(family: str, d: int) -> str:
+    """A family's three letters; with one feature there are two, EII and VII."""
+    name = LETTERS.get(family, family)
+    return name if d > 1 else {"E": "EII", "V": "VII"}[name[0]]
 
 
 @final
@@ -68,6 +76,11 @@ class Cell:
         """Whether the tool itself would choose it."""
         return self.bic is not None and self.status == "ok"
 
+    @property
+    def rank(self) -> float:
+        """The BIC, or infinity."""
+        return np.inf if self.bic is None else self.bic
+
 
 @final
 @dataclass(frozen=True)
@@ -83,15 +96,21 @@ class Choice:
     labels: np.ndarray
 
     @classmethod
-    def of(cls, answer: dict[str, Any]) -> Choice:
-        cells = [Cell(LETTERS.get(f, f), k, *rest) for f, k, *rest in answer["cells"]]
+    def of(cls, answer: dict[str, Any], d: int) -> Choice:
+        """The answer, with families in three letters; of equal ones the better cell is kept."""
+        cells: dict[tuple[str, int], Cell] = {}
+        for family, k, *rest in answer["cells"]:
+            cell = Cell(letters(family, d), k, *rest)
+            at = cell.family, k
+            if at not in cells or cells[at].rank > cell.rank:
+                cells[at] = cell
         return cls(
             answer["seconds"],
             answer["cpu"],
-            LETTERS.get(answer["family"], answer["family"]),
+            letters(answer["family"], d),
             answer["n_components"],
             answer["bic"],
-            {(cell.family, cell.n_components): cell for cell in cells},
+            cells,
             np.array(answer["labels"]),
         )
 
@@ -148,7 +167,7 @@ class Chooser:
                 kept.write_text(json.dumps(answer))
         if "error" in answer:
             raise ToolFailed(answer["error"])
-        return Choice.of(answer)
+        return Choice.of(answer, d)
 
     def _ask(self, rows: np.ndarray, asked: str) -> dict[str, Any]:
         assert self._folder is not None
@@ -170,7 +189,8 @@ class Chooser:
         return f"{self.setting.tool}/{hashlib.sha256(content).hexdigest()[:32]}.json"
 
     def _start(self) -> None:
-        self._worker = Path(self.command[-1]).read_bytes()
+        files = Path(self.command[-1]), WORKERS / PROTOCOL
+        self._worker = b"".join(file.read_bytes() for file in files)
         self._process = Process(self.command, self.limit)
         try:
             self.versions = self._process.ready()
