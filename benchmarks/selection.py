@@ -36,6 +36,8 @@ from side_by_side.tools import tools as iteration_tools
 HERE = Path(__file__).parent
 TOOLS = ("ellimix", "mclust", "sklearn")
 QUICK_SIZE = 20_000  # n d^2 of the real data in a quick run, at most
+QUICK_TRUTH = (1, 2, 4, 6)  # features: with ten, mclust takes a minute now and then
+QUICK_CURVE = (2, 4)
 PICTURE = HERE.parent / "docs" / "images" / "selection.png"
 QUICK_TIMES = ("iris", "faithful", "diabetes")
 
@@ -46,12 +48,12 @@ def options() -> argparse.Namespace:
         parser.add_argument(f"--{part}", action="store_true")
     parser.add_argument("--only", nargs="+", choices=TOOLS, default=TOOLS)
     parser.add_argument("--data", nargs="+", help="names of data sets; with --cells and --time")
-    parser.add_argument("--large", action="store_true", help="all data, not only the small ones")
+    parser.add_argument(
+        "--large", action="store_true", help="all data, features: more than a quick run"
+    )
     parser.add_argument("--seeds", type=int, default=1, help="problems of a kind, simulated")
     parser.add_argument("--rows", type=int, nargs="+", default=[100, 300], help="n, simulated")
-    parser.add_argument(
-        "--features", type=int, nargs="+", default=truth.FEATURES, help="d, simulated"
-    )
+    parser.add_argument("--features", type=int, nargs="+", help="d, simulated")
     parser.add_argument("--many", action="store_true", help="6 to 14 components, simulated")
     parser.add_argument("--n-init", nargs="+", default=["1", "10"], help="scikit-learn's, --truth")
     parser.add_argument("--plot", type=Path, default=PICTURE, help="the picture of --curve")
@@ -175,7 +177,7 @@ def show_truth(arguments: argparse.Namespace, tools: Tools) -> None:
     """The part --truth."""
     scores, failures = [], []
     with choosers(tools, settings(arguments.only, arguments.n_init)) as running:
-        for problem in problems(arguments):
+        for problem in problems(arguments, QUICK_TRUTH):
             labelled = truth.from_labels(problem)
             scores += [] if labelled is None else [labelled]
             for chooser in running:
@@ -191,9 +193,10 @@ def show_truth(arguments: argparse.Namespace, tools: Tools) -> None:
             print("\nFailed:\n\n" + "\n".join(f"- {line}" for line in failures))
 
 
-def problems(arguments: argparse.Namespace) -> Iterator[truth.Problem]:
+def problems(arguments: argparse.Namespace, quick: Sequence[int]) -> Iterator[truth.Problem]:
     """The simulated ones of the command line, said on standard error as they are made."""
-    given = arguments.rows, arguments.features, arguments.seeds
+    features = arguments.features or (truth.FEATURES if arguments.large else quick)
+    given = arguments.rows, features, arguments.seeds
     for case in truth.cases(*given, many=arguments.many):
         print(case, file=sys.stderr, flush=True)
         yield truth.problem(case)
@@ -214,7 +217,7 @@ def show_curve(arguments: argparse.Namespace, tools: Tools) -> None:
     data = {name: x for name, x in real(tools.environments).items() if name in QUICK_TIMES}
     # the first call of a process compiles and loads: it is not of the curve
     warm = data["iris"]
-    simulated = {str(problem.case): problem.rows for problem in problems(arguments)}
+    simulated = {str(problem.case): problem.rows for problem in problems(arguments, QUICK_CURVE)}
     found = []
     with choosers(tools, wanted, cached=False) as running:
         for chooser in running:
