@@ -144,4 +144,3 @@ def metric_root(within: Array, total: float, beta: float) -> Array:
     others = np.repeat(values[:, None], values.size, axis=1)
     np.fill_diagonal(others, 1.0)
     return np.asarray(axes * np.sqrt((others.prod(axis=0) + beta) / total))
-
