@@ -97,6 +97,11 @@ def test_determinants_out_of_range_are_taken_by_logarithms(model, unit):
         same(rows, model=model, scaling="VARS")
 
 
+def test_a_determinant_out_of_range_on_the_way_counts_beside_the_trace():
+    """The first pivot is 1e-282, the determinant is of the trace's size."""
+    same(random_rows(60, 3) * [1e-141, 1e141, 1e141], model="VVV", scaling="VARS")
+
+
 @pytest.mark.parametrize("fast", [False, True])
 @every_model
 def test_rows_out_of_range_are_refused(model, fast):
