@@ -16,7 +16,9 @@ from ellimix.records import Array
 from ellimix.sources.base import Source
 
 SAMPLE_ROWS: Final = 50_000  # evenly spaced ones of more: enough to see a grid
-LOW: Final = 0.1  # quantile over the tied rows: a few values off the grid do not hide it
+LOW: Final = (
+    0.1  # quantile over the tied rows: two values that nearly coincide say little of the rest
+)
 ROUNDING: Final = 64.0  # units in the last place of the largest value: no gap at all
 
 
@@ -25,7 +27,7 @@ def resolutions(source: Source) -> Array:
 
     A low quantile, over the rows that tie in a column, of the gap between their value and the
     nearest other one. Rows without a tie say nothing: between the values of a continuous column
-    are small gaps by chance.
+    are small gaps by chance. Values off the grid may make the step too fine, never too coarse.
 
     Parameters
     ----------

@@ -100,15 +100,26 @@ class Guard:
     Parameters
     ----------
     own : int
-        Rows above d that a component with axes and shape of its own needs: d + 1 rows span d
-        dimensions.
+        Rows above d that a component with axes of its own needs: d + 1 rows span d dimensions.
+    spread : float
+        Rows that a component needs that has a volume or shape of its own, but no axes: two rows
+        have a spread, but the closest of all pairs have next to none.
     shared : float
-        Rows that any component needs: one row alone is an outlier and no cluster.
+        Rows that a component needs that has nothing of its own but its mean: one row alone is an
+        outlier and no cluster.
     chance : int
-        Up to so many rows above d a component is suspected of being a chance group.
+        Below so many rows above d, a component with axes of its own may be a chance group. Where n
+        is large BIC prefers a group in a flat of chance's making up to d P / (P - d) rows, with
+        P = (d + 1)(d + 2) / 4 half the parameters of a component: 6 for d = 2, 8.6 for d = 4,
+        14.3 for d = 10.
+    group : int
+        The same for other families: below so many rows.
     narrow : float
         Standard deviation in the narrowest direction, relative to the whole mixture's in the same
-        direction, under which such a component may be one.
+        direction, under which such a component is suspected.
+    odds : float
+        It is marked unless the logarithm of the odds against its widths exceeds so many times that
+        of the number of groups of as many rows.
     thin : float
         The same, under which any component is marked where the grid of the data is not known.
     spike : float
@@ -131,9 +142,12 @@ class Guard:
     """
 
     own: int = 1
+    spread: float = 2.5
     shared: float = 1.5
-    chance: int = 4
+    chance: int = 5
+    group: int = 4
     narrow: float = 0.1
+    odds: float = 2.0
     thin: float = 1e-3
     spike: float = 0.5
     max_ratio: float | None = None
@@ -164,7 +178,7 @@ class Guard:
         """
         d = parameters.means.shape[-1]
         need = self.needed(family, d)
-        widths = _relative_widths(parameters, self.narrow)
+        widths = _relative_widths(parameters, max(self.narrow, self.thin))
         marks: dict[Kind, Mask] = {Kind.FEW: counts < need}
         values: dict[Kind, Array] = {Kind.FEW: counts}
         limits = {Kind.FEW: need}
@@ -215,25 +229,28 @@ class Guard:
 
     def needed(self, family: Family, d: int) -> float:
         """Rows that a component of this family needs."""
-        if family.name[1:] == "VV":
+        if family.name[2] == OWN_AXES:
             return d + self.own
-        return 2.0 if _owns_something(family) else self.shared
+        return self.spread if _owns_something(family) else self.shared
 
     def _by_chance(self, family: Family, counts: Array, widths: Array) -> Mask:
-        """Whether chance finds as many rows in as narrow a flat.
+        """Whether chance finds as many rows in as narrow a place.
 
-        Of n rows the expected number of groups of c that lie within the widths s_1 .. s_q of a flat
-        of d - q dimensions, which a of them fix, is about C(n, c) (s_1 .. s_q)^(c - a).
+        Of c rows in d dimensions the chance that their relative standard deviations along their
+        own axes, in ascending order, are below s_1 .. s_d goes as the product of s_j^(c - d + 2j -
+        2) (the singular values of a Gaussian matrix repel each other), and along given axes as that
+        of s_j^(c - 1). There are C(n, c) groups of c rows: chance finds one where the logarithm of
+        the product is about -log C(n, c). Groups that were sought on purpose in Gaussian rows, and
+        for which BIC preferred two components to one, lay between 0.6 and 2 times that.
         """
-        d = widths.shape[-1]
+        d, own = widths.shape[-1], family.name[2] == OWN_AXES
         n = counts.sum(axis=-1, keepdims=True)
         ways = gammaln(n + 1.0) - gammaln(counts + 1.0) - gammaln(n - counts + 1.0)
-        own = family.name[2] == OWN_AXES
-        fixed = np.arange(d, 0, -1) if own else np.ones(d)
-        evidence = (counts[..., None] - fixed) * np.cumsum(-np.log(widths), axis=-1)
-        most = d + self.chance if own else 2.0 + (d <= 2)
-        found: Mask = counts < most
-        found &= (widths[..., 0] < self.narrow) & (evidence.max(axis=-1) < ways)
+        free = np.arange(d) * 2.0 + 1.0 - d if own else np.zeros(d)
+        powers = np.maximum(counts[..., None] - 1.0 + free, 0.0)
+        evidence = (powers * np.maximum(-np.log(widths), 0.0)).sum(axis=-1)
+        found: Mask = counts < (d + self.chance if own or d == 1 else self.group)
+        found &= (widths[..., 0] < self.narrow) & (evidence < self.odds * ways)
         return found
 
 
@@ -332,13 +349,8 @@ def _reason(
     value, limit = float(found.values[kind][0, k]), found.limits[kind]
     d = mixture.n_features
     match kind:
-        case Kind.FEW if limit > 2.0:
-            what = (
-                f"has fewer rows than the {limit:.0f} that its own covariance of {d} "
-                f"feature{'s' if d > 1 else ''} needs"
-            )
         case Kind.FEW:
-            what = "is an outlier and no cluster: a component needs more than one row"
+            what = _too_few(mixture.family, d, limit)
         case Kind.CHANCE:
             where = _where(mixture, k, mixture.total_covariance())
             what = (
@@ -361,6 +373,18 @@ def _reason(
     plural = "row" if rows == "1" else "rows"
     sentence = f"component {k} ({rows} {plural}) {what}"
     return Reason(k, kind, count, value, limit, sentence)
+
+
+def _too_few(family: Family, d: int, limit: float) -> str:
+    """What a component has too few rows for."""
+    features = f"{d} feature{'s' if d > 1 else ''}"
+    if family.name[2] == OWN_AXES:
+        whole = family.name[1] == "V"
+        own = f"covariance of {features} needs" if whole else f"axes in {features} need"
+        return f"has fewer rows than the {limit:.0f} that its own {own}"
+    if _owns_something(family):
+        return "has too few rows for a spread of its own"
+    return "is an outlier and no cluster"
 
 
 def _where(mixture: Mixture, k: int, scale: Array) -> str:
