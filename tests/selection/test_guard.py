@@ -317,7 +317,7 @@ def twin(m, counts, grid, guard):
             s = np.sort(np.sqrt(np.diagonal(covariance) / np.diagonal(total)))
         else:
             s = np.sqrt(eigh(covariance, total, eigvals_only=True))
-        need = {"VVV": d + 1, "EEE": 1.5}.get(m.family.name, 2.5)
+        need = {"VVV": d + 1 if d > 1 else 2.5, "EEE": 1.5}.get(m.family.name, 2.5)
         if c < need:
             marked.add((k, Kind.FEW))
         own = m.family.name == "VVV"

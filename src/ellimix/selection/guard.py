@@ -23,6 +23,7 @@ from ellimix.covariance.base import Covariance, Family, Structure
 from ellimix.density.mixture import Mixture
 from ellimix.inference.base import Parameters
 from ellimix.records import Array
+from ellimix.selection.widths import eigenvalue_ratios, relative_widths, widths_in_steps
 
 Mask = NDArray[np.bool_]
 
@@ -178,23 +179,26 @@ class Guard:
         """
         d = parameters.means.shape[-1]
         need = self.needed(family, d)
-        widths = _relative_widths(parameters, max(self.narrow, self.thin))
-        marks: dict[Kind, Mask] = {Kind.FEW: counts < need}
+        few = counts < need
+        marks: dict[Kind, Mask] = {Kind.FEW: few}
         values: dict[Kind, Array] = {Kind.FEW: counts}
         limits = {Kind.FEW: need}
-        if _owns_something(family):
+        suspect = ~few & (counts < self._suspect(family, d))
+        if suspect.any():
+            widths = relative_widths(parameters, self.narrow, suspect)
             chance = self._by_chance(family, counts, widths)
-            marks[Kind.CHANCE] = chance & ~marks[Kind.FEW]
+            marks[Kind.CHANCE] = suspect & chance
             values[Kind.CHANCE], limits[Kind.CHANCE] = widths[..., 0], self.narrow
         if resolution is None:
-            marks[Kind.THIN] = widths[..., 0] < self.thin
-            values[Kind.THIN], limits[Kind.THIN] = widths[..., 0], self.thin
+            width = relative_widths(parameters, self.thin)[..., 0]
+            marks[Kind.THIN] = width < self.thin
+            values[Kind.THIN], limits[Kind.THIN] = width, self.thin
         else:
-            steps = _widths_in_steps(parameters.covariance, resolution)
+            steps = widths_in_steps(parameters.covariance, resolution, self.spike)
             marks[Kind.SPIKE] = steps < self.spike
             values[Kind.SPIKE], limits[Kind.SPIKE] = steps, self.spike
         if self.max_ratio is not None:
-            low, ratio = _ratios(parameters.covariance, counts.shape[-1])
+            low, ratio = eigenvalue_ratios(parameters.covariance, counts.shape[-1])
             marks[Kind.RATIO] = low & (ratio > self.max_ratio)[..., None]
             values[Kind.RATIO] = np.broadcast_to(ratio[..., None], counts.shape)
             limits[Kind.RATIO] = self.max_ratio
@@ -229,9 +233,15 @@ class Guard:
 
     def needed(self, family: Family, d: int) -> float:
         """Rows that a component of this family needs."""
-        if family.name[2] == OWN_AXES:
+        if _own_axes(family, d):
             return d + self.own
         return self.spread if _owns_something(family) else self.shared
+
+    def _suspect(self, family: Family, d: int) -> float:
+        """Below so many rows a component may be a chance group."""
+        if not _owns_something(family):
+            return 0.0
+        return d + self.chance if d == 1 or _own_axes(family, d) else self.group
 
     def _by_chance(self, family: Family, counts: Array, widths: Array) -> Mask:
         """Whether chance finds as many rows in as narrow a place.
@@ -243,15 +253,13 @@ class Guard:
         the product is about -log C(n, c). Groups that were sought on purpose in Gaussian rows, and
         for which BIC preferred two components to one, lay between 0.6 and 2 times that.
         """
-        d, own = widths.shape[-1], family.name[2] == OWN_AXES
+        d = widths.shape[-1]
         n = counts.sum(axis=-1, keepdims=True)
         ways = gammaln(n + 1.0) - gammaln(counts + 1.0) - gammaln(n - counts + 1.0)
-        free = np.arange(d) * 2.0 + 1.0 - d if own else np.zeros(d)
+        free = np.arange(d) * 2.0 + 1.0 - d if _own_axes(family, d) else np.zeros(d)
         powers = np.maximum(counts[..., None] - 1.0 + free, 0.0)
         evidence = (powers * np.maximum(-np.log(widths), 0.0)).sum(axis=-1)
-        found: Mask = counts < (d + self.chance if own or d == 1 else self.group)
-        found &= (widths[..., 0] < self.narrow) & (evidence < self.odds * ways)
-        return found
+        return np.asarray((widths[..., 0] < self.narrow) & (evidence < self.odds * ways))
 
 
 def _owns_something(family: Family) -> bool:
@@ -259,88 +267,16 @@ def _owns_something(family: Family) -> bool:
     return "V" in family.name
 
 
+def _own_axes(family: Family, d: int) -> bool:
+    """Whether components have axes of their own, of which one feature has none."""
+    return d > 1 and family.name[2] == OWN_AXES
+
+
 def _one(parameters: Parameters) -> Parameters:
     """The same with a fit axis."""
     c = parameters.covariance
     one = Covariance(c.structure, c.values[None], c.factor[None], c.log_det[None])
     return Parameters(parameters.weights[None], parameters.means[None], one)
-
-
-def _total(parameters: Parameters) -> Array:
-    """Covariance of the whole mixture, (m, d, d)."""
-    weights, means, values = parameters.weights, parameters.means, parameters.covariance.values
-    d = means.shape[-1]
-    shift = means - np.einsum("mk,mkd->md", weights, means)[:, None]
-    between: Array = np.einsum("mk,mki,mkj->mij", weights, shift, shift, optimize=True)
-    match parameters.covariance.structure:
-        case Structure.SPHERICAL:
-            within = (weights * values).sum(axis=1)
-            return np.asarray(between + within[:, None, None] * np.eye(d))
-        case Structure.DIAGONAL:
-            return np.asarray(between + (weights[:, None] @ values) * np.eye(d))
-        case Structure.SHARED:
-            return between + values
-        case Structure.FULL:
-            return np.asarray(between + np.einsum("mk,mkij->mij", weights, values))
-
-
-def _relative_precisions(covariance: Covariance, scale: Array, above: float) -> Array:
-    """Eigenvalues of scale Sigma_k^-1, (m, k, d), descending; 0 where none is above a bound.
-
-    They are those of F^T scale F, without an inverse. Their sum is its trace: most components have
-    a small one and need no eigenvalues.
-    """
-    factor = covariance.factor
-    match covariance.structure:
-        case Structure.SPHERICAL | Structure.DIAGONAL:
-            if covariance.structure is Structure.SPHERICAL:
-                factor = factor[..., None]
-            along = factor**2 * np.diagonal(scale, axis1=-2, axis2=-1)[..., None, :]
-            return np.sort(along, axis=-1)[..., ::-1]
-        case Structure.SHARED:
-            factor = factor[:, None]
-    product: Array = np.swapaxes(factor, -1, -2) @ scale[..., None, :, :] @ factor
-    out = np.zeros((*product.shape[:2], product.shape[-1]))
-    some = np.trace(product, axis1=-2, axis2=-1) > above
-    if some.any():
-        out[some] = np.linalg.eigvalsh(product[some])[:, ::-1]
-    k = covariance.log_det.shape[-1]
-    return np.broadcast_to(out, (out.shape[0], k, out.shape[-1]))
-
-
-def _relative_widths(parameters: Parameters, below: float) -> Array:
-    """Standard deviations relative to the whole mixture's, (m, k, d), ascending.
-
-    1 where none of a component is below the bound.
-    """
-    found = _relative_precisions(parameters.covariance, _total(parameters), below**-2)
-    return 1.0 / np.sqrt(np.where(found > 0.0, found, 1.0))
-
-
-def _widths_in_steps(covariance: Covariance, resolution: Array) -> Array:
-    """Smallest standard deviation over that of the rounding error, (m, k); inf where large."""
-    rounding = np.diag(resolution**2 / 12.0)[None]
-    largest = _relative_precisions(covariance, rounding, 1.0)[..., 0]
-    with np.errstate(divide="ignore"):
-        return np.asarray(1.0 / np.sqrt(largest))
-
-
-def _ratios(covariance: Covariance, k: int) -> tuple[Mask, Array]:
-    """Which components have the smallest eigenvalue (m, k), and the largest over it (m,)."""
-    values: Array = covariance.values
-    low = high = values
-    match covariance.structure:
-        case Structure.SPHERICAL:
-            pass
-        case Structure.DIAGONAL:
-            low, high = values.min(axis=-1), values.max(axis=-1)
-        case _:
-            eigenvalues: Array = np.asarray(np.linalg.eigvalsh(values))
-            low, high = eigenvalues[..., 0], eigenvalues[..., -1]
-            if covariance.structure is Structure.SHARED:
-                low, high = low[:, None].repeat(k, axis=1), high[:, None]
-    smallest = low.min(axis=-1)
-    return low == smallest[:, None], high.max(axis=-1) / np.maximum(smallest, np.finfo(float).tiny)
 
 
 def _reason(
@@ -378,7 +314,7 @@ def _reason(
 def _too_few(family: Family, d: int, limit: float) -> str:
     """What a component has too few rows for."""
     features = f"{d} feature{'s' if d > 1 else ''}"
-    if family.name[2] == OWN_AXES:
+    if _own_axes(family, d):
         whole = family.name[1] == "V"
         own = f"covariance of {features} needs" if whole else f"axes in {features} need"
         return f"has fewer rows than the {limit:.0f} that its own {own}"
