@@ -6,7 +6,10 @@ values. Before that it has many local maxima at chance groups of a few rows (Day
 Peel 2000, section 3.10). A search that runs many fits finds them, and a criterion prefers them.
 
 All limits are in the data's own units: rows, standard deviations relative to the whole mixture's,
-and the grid on which a column's values lie.
+and the grid on which a column's values lie. ``benchmarks/guard.py`` shows where the defaults come
+from: on 60 clouds without clusters a search over seven families is led astray 31 times without
+the guard and twice with it; genuine clusters of at least 8 rows more than features are not marked,
+and of those with 2 to 4 more, two in five are: chance finds as good ones.
 """
 
 from __future__ import annotations
@@ -251,7 +254,7 @@ class Guard:
         2) (the singular values of a Gaussian matrix repel each other), and along given axes as that
         of s_j^(c - 1). There are C(n, c) groups of c rows: chance finds one where the logarithm of
         the product is about -log C(n, c). Groups that were sought on purpose in Gaussian rows, and
-        for which BIC preferred two components to one, lay between 0.6 and 2 times that.
+        for which BIC preferred two components to one, lay between 0.6 and 1.9 times that.
         """
         d = widths.shape[-1]
         n = counts.sum(axis=-1, keepdims=True)
