@@ -417,5 +417,6 @@ def test_what_an_observation_weighs():
     assert observation(MemorySource(rows, whole)) == 2.0
     assert observation(MemorySource(np.repeat(rows, 4, axis=0), np.repeat(whole / 2, 4))) == 4.0
     assert observation(MemorySource(rows, 0.01 * whole)) == pytest.approx(0.05)
+    assert observation(MemorySource(rows, np.full(30, 1e200))) == pytest.approx(1e200)
     without = np.where(np.arange(30) < 10, 0.0, 0.5)  # weight 0 is no row
     assert observation(MemorySource(rows, without)) == 0.5

@@ -21,6 +21,8 @@ LOW: Final = (
 )
 ROUNDING: Final = 64.0  # units in the last place of the largest value: no gap at all
 
+EXACT: Final = 2.0**53  # whole numbers up to here are exact
+
 
 def resolutions(source: Source) -> Array:
     """The step of the grid on which each column's values lie.
@@ -105,7 +107,7 @@ def observation(source: Source) -> float:
         weights.append(np.ones(keys[-1].size) if block.weight is None else block.weight)
     key, weight = np.concatenate(keys), np.concatenate(weights)
     key, weight = key[weight > 0.0], weight[weight > 0.0]
-    if not (weight == np.floor(weight)).all():
+    if weight.sum() > EXACT or not (weight == np.floor(weight)).all():
         return float(weight.mean())
     group: NDArray[np.intp] = np.unique(key, return_inverse=True)[1]
     totals = np.bincount(group, weights=weight).astype(np.int64)
