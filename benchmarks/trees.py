@@ -4,8 +4,8 @@
     python benchmarks/trees.py --quick       the first three
 
 Milliseconds of one tree, the least of several, after what is compiled has been compiled; the rows
-are scaled by "SVD", which is part of the time on all sides. Needs R with mclust for its column; its EEE, which takes time of
-order n^3, is left out above 500 rows.
+are scaled by "SVD", which is part of the time on all sides. Needs R with mclust for its
+column; its EEE, which takes time of order n^3, is left out above 500 rows.
 """
 
 from __future__ import annotations
