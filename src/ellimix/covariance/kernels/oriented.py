@@ -14,7 +14,7 @@ EIGEN = FACTOR_OF_AXES = SINGULAR = None
 def principal(scatter, axes, spread, matrix):
     """Eigenvectors (columns) and eigenvalues (k, d), ascending and not below 0, of the scatter."""
     for j in range(scatter.shape[0]):
-        EIGEN(scatter, j, matrix, axes, j, spread)
+        EIGEN(scatter[j], matrix, axes[j], spread[j])
 
 
 def equal_shape(n, spread):
@@ -49,5 +49,5 @@ def along(variances, factor, log_det, matrix, scale):
             total += np.log(variances[j, a])
             scale[a] = 1.0 / np.sqrt(variances[j, a])
         log_det[j] = total
-        FACTOR_OF_AXES(factor, j, scale, matrix, factor, j)
+        FACTOR_OF_AXES(factor[j], scale, matrix, factor[j])
     return -1
