@@ -13,6 +13,7 @@ from ellimix.attempts import loop
 from ellimix.compiled import compiled, fingerprint, inline, named
 from ellimix.covariance import FAMILIES
 from ellimix.covariance.base import Structure
+from ellimix.covariance.kernels import compiler as steps
 from ellimix.covariance.kernels.compiler import m_step, work_size
 from ellimix.covariance.triangular import EPS
 from ellimix.engines.kernels import compiler as passes
@@ -51,14 +52,13 @@ def run_fits() -> Any:
         "EMPTY_SHARE": EMPTY_SHARE,
         "ROUNDING": ROUNDING,
         "LEVEL": LEVEL,
+        "DIAGONAL_CODES": DIAGONAL_CODES,
         "WORK_SIZE": inline(work_size, {}),
         **{end.name: int(end) for end in End},
     }
     parts = {
-        "DIAGONAL_FIT": inline(loop.one_fit, {**names, "DIAGONAL": True}),
-        "FULL_FIT": inline(loop.one_fit, {**names, "DIAGONAL": False}),
+        "ONE_FIT": inline(loop.one_fit, names),
         "WHOLE_SCATTER": inline(loop.whole_scatter, names),
-        "DIAGONAL_CODES": DIAGONAL_CODES,
     }
     integer, real = types.int64, types.float64
     integers = _array(1, integer)
@@ -71,7 +71,8 @@ def run_fits() -> Any:
         *(_array(1), _array(2), _array(3)),
         *(_array(1), _array(2), _array(3), _array(1), _array(2), _array(2, integer)),
     )
-    label = fingerprint(Path(loop.__file__))
+    # of the M-steps too: the size of their scratch is compiled in
+    label = fingerprint(Path(loop.__file__), Path(steps.__file__))
     return compiled(named(loop.run_fits, label, {**names, **parts}), signature)
 
 

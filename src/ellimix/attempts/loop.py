@@ -7,10 +7,12 @@ handed in. Only Python that numba compiles may be used here.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-DIAGONAL = LOG_2PI = EMPTY_SHARE = ROUNDING = LEVEL = WORK_SIZE = DIAGONAL_CODES = None
-DIAGONAL_FIT = FULL_FIT = WHOLE_SCATTER = TAKE = None
+LOG_2PI = EMPTY_SHARE = ROUNDING = LEVEL = WORK_SIZE = DIAGONAL_CODES = None
+ONE_FIT = WHOLE_SCATTER = None
 CONVERGED = MAX_ITER = COLLAPSED = EMPTY = OVERFLOW = HOPELESS = UNTRIED = None
 
 
@@ -61,23 +63,17 @@ def run_fits(
         part_scatter, part_shares = scatter[at : at + k], shares[at : at + k]
         part_center, part_factor = center[at : at + k], factor[at : at + k]
         part_log_det = log_det[at : at + k]
-        if codes[f] < DIAGONAL_CODES:
-            DIAGONAL_FIT(
-                diagonal_step, m_step, x, weight, rows, where, size, codes[f], floor, tolerance,
-                most, judged, begin, targets[f], stopped, part_n, part_means, part_scatter,
-                part_shares, part_center, part_factor, part_log_det, totals[f], outcome[f],
-            )  # fmt: skip
-            if d > 1 and outcome[f, 0] in (CONVERGED, MAX_ITER, HOPELESS):
-                WHOLE_SCATTER(
-                    full_step, x, weight, rows, full_where, full_size, part_shares, part_center,
-                    part_factor, part_log_det, part_scatter,
-                )  # fmt: skip
-        else:
-            FULL_FIT(
-                full_step, m_step, x, weight, rows, full_where, full_size, codes[f], floor,
-                tolerance, most, judged, begin, targets[f], stopped, part_n, part_means,
-                part_scatter, part_shares, part_center, part_factor, part_log_det, totals[f],
-                outcome[f],
+        ONE_FIT(
+            diagonal_step, full_step, m_step, x, weight, rows, where, size, full_where, full_size,
+            codes[f], floor, tolerance, most, judged, begin, targets[f], stopped, part_n,
+            part_means, part_scatter, part_shares, part_center, part_factor, part_log_det,
+            totals[f], outcome[f],
+        )  # fmt: skip
+        ended = outcome[f, 0] in (CONVERGED, MAX_ITER, HOPELESS)
+        if codes[f] < DIAGONAL_CODES and d > 1 and ended:
+            WHOLE_SCATTER(
+                full_step, x, weight, rows, full_where, full_size, part_shares, part_center,
+                part_factor, part_log_det, part_scatter,
             )  # fmt: skip
 
 
@@ -93,7 +89,7 @@ def whole_scatter(
     sums = np.zeros((1, k, size))
     both = np.zeros((1, 2))
     for j in range(k):
-        offset[0, j] = np.log(shares[j]) - 0.5 * (log_det[j] + d * LOG_2PI)
+        offset[0, j] = math.log(shares[j]) - 0.5 * (log_det[j] + d * LOG_2PI)
         for a in range(d):
             wide[0, j, a] = center[j, a]
             used[0, j, a, a] = factor[j, a, a]
@@ -109,13 +105,16 @@ def whole_scatter(
 
 
 def one_fit(
-    e_step,
+    diagonal_step,
+    full_step,
     m_step,
     x,
     weight,
     rows,
-    where,
-    size,
+    diagonal_where,
+    diagonal_size,
+    full_where,
+    full_size,
     code,
     floor,
     tolerance,
@@ -148,19 +147,20 @@ def one_fit(
     """
     k, d = means.shape
     width = x.shape[1]
+    diagonal = code < DIAGONAL_CODES
+    where = diagonal_where if diagonal else full_where
+    size = diagonal_size if diagonal else full_size
     wide = np.zeros((1, k, width))
     offset = np.empty((1, k))
     sums = np.empty((1, k, size))
     both = np.empty((1, 2))
-    if DIAGONAL:
-        used = np.zeros((1, k, width))
-    else:
-        used = np.zeros((1, k, width, width))
+    roots = np.zeros((1, k, width))
+    used = np.zeros((1, k, width, width))
     w = np.empty((k, d, d))
     volume = np.zeros(k)
     axes = np.zeros((k, d, d))
     work = np.empty(WORK_SIZE(k, d))
-    before, gain_before = -np.inf, np.inf
+    before, gain_before = -math.inf, math.inf
     iteration = 0
     while True:
         # -- M-step
@@ -188,22 +188,26 @@ def one_fit(
             return
         for j in range(k):
             shares[j] = n[j] / total
-            offset[0, j] = np.log(shares[j]) - 0.5 * (log_det[j] + d * LOG_2PI)
+            offset[0, j] = math.log(shares[j]) - 0.5 * (log_det[j] + d * LOG_2PI)
+            for i in range(size):
+                sums[0, j, i] = 0.0
             for a in range(d):
                 center[j, a] = means[j, a]
                 wide[0, j, a] = means[j, a]
-                if DIAGONAL:
-                    used[0, j, a] = factor[j, a, a]
+                if diagonal:
+                    roots[0, j, a] = factor[j, a, a]
                 else:
                     for b in range(d):
                         used[0, j, a, b] = factor[j, a, b]
         # -- E-step
-        sums[:] = 0.0
-        both[:] = 0.0
-        e_step(x, weight, rows, wide, used, offset, sums, both)
+        both[0, 0] = both[0, 1] = 0.0
+        if diagonal:
+            diagonal_step(x, weight, rows, wide, roots, offset, sums, both)
+        else:
+            full_step(x, weight, rows, wide, used, offset, sums, both)
         log_likelihood = both[0, 0]
         totals[0], totals[1] = log_likelihood, both[0, 1]
-        if not np.isfinite(log_likelihood):
+        if not math.isfinite(log_likelihood):
             outcome[0], outcome[1], outcome[2] = OVERFLOW, iteration, -1
             return
         for j in range(k):
@@ -213,7 +217,7 @@ def one_fit(
                 for a in range(d):
                     shift = sums[0, j, 1 + a] / count
                     means[j, a] = center[j, a] + shift
-                    if DIAGONAL:
+                    if diagonal:
                         scatter[j, a, a] = max(
                             sums[0, j, where[a, a]] - sums[0, j, 1 + a] * shift, 0.0
                         )
@@ -228,7 +232,7 @@ def one_fit(
         if gain <= LEVEL * (abs(log_likelihood) + total):
             outcome[0], outcome[1], outcome[2] = CONVERGED, iteration, -1
             return
-        rest = np.inf
+        rest = math.inf
         if gain < gain_before:
             ratio = gain / gain_before
             rest = gain * ratio / (1.0 - ratio)
