@@ -84,7 +84,7 @@ def _host() -> Host:
     )
 
 
-def compiled(function: FunctionType, signature: Any) -> Any:
+def compiled(function: FunctionType, signature: Any, **options: bool) -> Any:
     """A function compiled by numba, without the interpreter's lock, and kept on disk if it can be.
 
     Where neither the package's folder nor the user's cache can be written, numba refuses to
@@ -92,13 +92,13 @@ def compiled(function: FunctionType, signature: Any) -> Any:
     """
     from numba import njit
 
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    every: dict[str, Any] = {"nogil": True, "error_model": "numpy", **options}
     try:
-        return njit([signature], cache=True, **options)(function)
+        return njit([signature], cache=True, **every)(function)
     except RuntimeError as error:
         if "cannot cache" not in str(error):
             raise
-        return njit([signature], **options)(function)
+        return njit([signature], **every)(function)
 
 
 def inline(function: Any, names: dict[str, Any]) -> Any:
@@ -134,6 +134,7 @@ def exported(function: FunctionType, symbol: str, result: str, arguments: str) -
     Parameters
     ----------
     function : function
+        Of numbers and pointers: arrays take their callers longer to compile.
     symbol : str
     result : str
         A letter: i for an integer, f for a float64.
@@ -141,33 +142,23 @@ def exported(function: FunctionType, symbol: str, result: str, arguments: str) -
         A letter each, also p for a pointer to float64.
     """
     from llvmlite import binding
-    from numba import njit, types
+    from numba import types
 
     pointer: Any = types.CPointer
     letters = {"i": types.int64, "f": types.float64, "p": pointer(types.float64)}
     signature = letters[result](*(letters[letter] for letter in arguments))
     # not cfunc: it links and optimises the function a second time, with its wrapper
-    options: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True}
-    try:
-        made = njit([signature], cache=True, **options)(function)
-    except RuntimeError as error:
-        if "cannot cache" not in str(error):
-            raise
-        made = njit([signature], **options)(function)
-    code: Any = made.get_compile_result(signature)
+    made = compiled(function, signature, no_cpython_wrapper=True)
+    code = made.get_compile_result(signature)
     address = code.library.get_pointer_to_function(code.fndesc.llvm_cfunc_wrapper_name)
-    _exports[symbol] = made
+    _exports.append(made)
     binding.add_symbol(symbol, address)
     return types.ExternalFunction(symbol, signature)
 
 
 @cache
-def pointers() -> dict[str, Any]:
-    """What compiled code does with pointers.
-
-    ``CARRAY(pointer, shape)`` is an array there, and ``AT(pointer, n)`` the pointer n numbers on.
-    """
-    import numba
+def advanced() -> Any:
+    """``AT(pointer, n)`` of compiled code: the pointer n numbers on."""
     from numba import types
     from numba.extending import intrinsic
 
@@ -177,10 +168,10 @@ def pointers() -> dict[str, Any]:
 
         return pointer(pointer, types.int64), generate
 
-    return {"CARRAY": vars(numba)["carray"], "AT": intrinsic(typing)}
+    return intrinsic(typing)
 
 
-_exports: dict[str, Any] = {}  # by symbol: their code must stay in memory
+_exports: list[Any] = []  # their code must stay in memory
 
 
 def fingerprint(*sources: Path) -> str:

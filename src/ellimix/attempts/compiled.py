@@ -84,13 +84,18 @@ class CompiledRunner:
             stopped,
         )
         order = np.argsort(-flat.sizes, kind="stable")  # the long ones first
+        # here, not in the threads: none of them compiles what another one does
+        width = self.layout.x.shape[1]
+        compiled = run_fits(), e_step(True, width), e_step(False, width), m_step()
         work = int(flat.sizes.sum()) * self.layout.rows
         if work < SMALL:
-            self._run(flat, order, *limits)
+            self._run(compiled, flat, order, *limits)
             return flat.ended(attempts)
         threads = min(self.threads, order.size)
         shares = [np.ascontiguousarray(order[number::threads]) for number in range(threads)]
-        futures = {pool(threads).submit(self._run, flat, share, *limits) for share in shares}
+        futures = {
+            pool(threads).submit(self._run, compiled, flat, share, *limits) for share in shares
+        }
         running = set(futures)
         try:
             while running:
@@ -104,14 +109,15 @@ class CompiledRunner:
             future.result()
         return flat.ended(attempts)
 
-    def _run(self, flat: _Flat, todo: NDArray[np.int64], *limits: Any) -> None:
+    def _run(
+        self, compiled: tuple[Any, ...], flat: _Flat, todo: NDArray[np.int64], *limits: Any
+    ) -> None:
+        run, *steps = compiled
         width = self.layout.x.shape[1]
         size, where = passes.places(width, "diagonal", 64)
         full_size, full_where = passes.places(width, "full", 64)
-        run_fits()(
-            e_step(True, width),
-            e_step(False, width),
-            m_step(),
+        run(
+            *steps,
             self.layout.x,
             self.layout.weight,
             self.layout.rows,

@@ -10,7 +10,8 @@ Near the minimum a turn is one step of Newton's method, and needs no logarithm: 
 negative, and a turn is taken where the sum of those polynomials falls. The same polynomial gives
 an upper bound of the volumes' change, with which EVE's next plane goes on. Elsewhere the plane is
 searched from a grid. One turn after the other: the product of a round's factors, which the
-vectorised search has to bound, does not arise. Only Python that numba compiles may be used here.
+vectorised search has to bound, does not arise. An array is a pointer to its first number, in C
+order. Only Python that numba compiles may be used here.
 """
 # mypy: ignore-errors
 
@@ -18,8 +19,8 @@ from __future__ import annotations
 
 import math
 
-EIGEN = TURN = VALUE_OF_ANGLE = GRID_ANGLE = QUICK_ANGLE = WEIGHTS = SWEEP = None
-ORTHONORMAL = TRANSFORM = VALUE_OF_AXES = START = COPY = CARRAY = AT = None
+EIGEN = TURN = VALUE_OF_ANGLE = GRID_ANGLE = QUICK_ANGLE = WEIGHTS = SWEEP = LOG_VOLUME = None
+ORTHONORMAL = TRANSFORM = VALUE_OF_AXES = START = AT = None
 
 GRID = 12
 NEWTON_STEPS = 8
@@ -35,38 +36,36 @@ FEW_FEATURES = 5
 EPS = None
 
 
-def weights(equal, n, turned, weight):
+def weights(equal, k, d, n, turned, weight):
     """What a plane's changes count: n, or for EVE the volumes, relative to the largest."""
-    k, d = turned.shape[0], turned.shape[1]
-    if not equal:
-        for j in range(k):
-            weight[j] = n[j]
-        return
     top = -math.inf
     for j in range(k):
-        total, largest = 0.0, 0.0
-        for a in range(d):
-            largest = max(largest, turned[j, a, a])
-        floor = max(TINY * largest, 2.3e-308)
-        for a in range(d):
-            total += math.log(max(turned[j, a, a], floor))
-        weight[j] = total / d
-        top = max(top, weight[j])
-    for j in range(k):
-        weight[j] = math.exp(weight[j] - top)
+        weight[j] = n[j]
+        if equal:
+            weight[j] = LOG_VOLUME(d, AT(turned, j * d * d)) / d
+            top = max(top, weight[j])
+    if equal:
+        for j in range(k):
+            weight[j] = math.exp(weight[j] - top)
+    return -1
+
+
+def log_volume(d, matrix):
+    """The sum of the logarithms of a matrix's diagonal."""
+    total, largest = 0.0, 0.0
+    for a in range(d):
+        largest = max(largest, matrix[a * (d + 1)])
+    floor = max(TINY * largest, 2.3e-308)
+    for a in range(d):
+        total += math.log(max(matrix[a * (d + 1)], floor))
+    return total
 
 
 def value_of_axes(equal, k, d, n, turned, weight):
     """What the axes minimise: n d log(mean volume) for EVE, sum of n log v for VVE."""
-    turned = CARRAY(turned, (k, d, d))
     pooled, total, count, top = 0.0, 0.0, 0.0, -math.inf
     for j in range(k):
-        log_product, largest = 0.0, 0.0
-        for a in range(d):
-            largest = max(largest, turned[j, a, a])
-        floor = max(TINY * largest, 2.3e-308)
-        for a in range(d):
-            log_product += math.log(max(turned[j, a, a], floor))
+        log_product = LOG_VOLUME(d, AT(turned, j * d * d))
         weight[j] = log_product / d
         top = max(top, weight[j])
         total += n[j] * log_product
@@ -78,21 +77,22 @@ def value_of_axes(equal, k, d, n, turned, weight):
     return count * d * (top + math.log(pooled))
 
 
-def quick_angle(equal, turned, weight, p, q, us, bs, bases):
+def quick_angle(equal, k, d, turned, p, q, planes):
     """tan(t/2) of a Newton step that descends; 0 for none needed; 2 where a search is.
 
-    For EVE the weights become an upper bound of the volumes after the turn. us, bs and
-    bases (k,) are scratch.
+    planes (4, k): what the changes count, for EVE afterwards an upper bound of the volumes after
+    the turn; then scratch.
     """
-    k, d = turned.shape[0], turned.shape[1]
+    weight, us, bs, bases = planes, AT(planes, k), AT(planes, 2 * k), AT(planes, 3 * k)
     power = 1.0 / d
     slope, curve, total = 0.0, 0.0, 0.0
     for j in range(k):
-        vp, vq = turned[j, p, p], turned[j, q, q]
+        row = AT(turned, (j * d + p) * d)
+        vp, vq = row[p], turned[(j * d + q) * d + q]
         if not (vp > 0.0 and vq > 0.0):
             return 2.0
         inverse = 1.0 / (vp + vq)
-        u, b = (vp - vq) * inverse, 2.0 * turned[j, p, q] * inverse
+        u, b = (vp - vq) * inverse, 2.0 * row[q] * inverse
         base = 1.0 / max(4.0 * (vp * inverse) * (vq * inverse), TINY)
         us[j], bs[j], bases[j] = u, b, base
         r1, r2 = -2.0 * u * b * base, -2.0 * (b * b - u * u) * base
@@ -129,11 +129,11 @@ def quick_angle(equal, turned, weight, p, q, us, bs, bases):
     return tan
 
 
-def value_of_angle(equal, power, weight, us, bs, bases, t):
+def value_of_angle(equal, k, power, weight, us, bs, bases, t):
     """Value, slope and curvature of a plane at the angle t, up to a positive factor."""
     cos, sin = math.cos(t), math.sin(t)
     value, slope, curve = 0.0, 0.0, 0.0
-    for j in range(weight.size):
+    for j in range(k):
         u, b, base = us[j], bs[j], bases[j]
         y, dy = u * cos + b * sin, b * cos - u * sin
         x = max(1.0 - y * y, TINY)
@@ -156,24 +156,26 @@ def grid_angle(equal, k, d, turned, p, q, planes):
 
     planes (4, k): what the changes count, then scratch.
     """
-    turned, weight, us = CARRAY(turned, (k, d, d)), CARRAY(planes, k), CARRAY(AT(planes, k), k)
-    bs, bases = CARRAY(AT(planes, 2 * k), k), CARRAY(AT(planes, 3 * k), k)
+    weight, us, bs, bases = planes, AT(planes, k), AT(planes, 2 * k), AT(planes, 3 * k)
     power, total = 1.0 / d, 0.0
     for j in range(k):
-        vp, vq = turned[j, p, p], turned[j, q, q]
+        row = AT(turned, (j * d + p) * d)
+        vp, vq = row[p], turned[(j * d + q) * d + q]
         mean = max(0.5 * (vp + vq), 2.3e-308)
         u = 0.5 * (vp - vq) / mean
-        us[j], bs[j] = u, turned[j, p, q] / mean
+        us[j], bs[j] = u, row[q] / mean
         bases[j] = 1.0 / max((vp / mean) * (vq / mean), TINY)
         total += weight[j]
     level = 8.0 * EPS * total
-    rest, slope_at_rest, curve = VALUE_OF_ANGLE(equal, power, weight, us, bs, bases, 0.0)
+    rest, slope_at_rest, curve = VALUE_OF_ANGLE(equal, k, power, weight, us, bs, bases, 0.0)
     t, value, slope = 0.0, rest, slope_at_rest
     for i in range(1, GRID):
         angle = i * (math.pi / GRID)
         if 2 * i > GRID:
             angle -= math.pi
-        new_value, new_slope, new_curve = VALUE_OF_ANGLE(equal, power, weight, us, bs, bases, angle)
+        new_value, new_slope, new_curve = VALUE_OF_ANGLE(
+            equal, k, power, weight, us, bs, bases, angle
+        )
         if new_value < value:
             t, value, slope, curve = angle, new_value, new_slope, new_curve
     for _ in range(NEWTON_STEPS):
@@ -183,7 +185,7 @@ def grid_angle(equal, k, d, turned, p, q, planes):
         if not abs(step) > 0.0:
             break
         new_value, new_slope, new_curve = VALUE_OF_ANGLE(
-            equal, power, weight, us, bs, bases, t + step
+            equal, k, power, weight, us, bs, bases, t + step
         )
         flat = abs(new_value - value) <= level
         if not ((flat and abs(new_slope) < abs(slope)) or (not flat and new_value < value)):
@@ -195,97 +197,78 @@ def grid_angle(equal, k, d, turned, p, q, planes):
     return 0.0
 
 
-def turn(turned, axes, p, q, cos, sin):
+def turn(k, d, turned, axes, p, q, cos, sin):
     """Turn axes p and q, and what the scatter is along them, by an angle's cos and sin."""
-    k, d = turned.shape[0], turned.shape[1]
     square, cross, other = cos * cos, cos * sin, sin * sin
     for j in range(k):
-        vp, vq, off = turned[j, p, p], turned[j, q, q], turned[j, p, q]
+        own = AT(turned, j * d * d)
+        left, right = AT(own, p * d), AT(own, q * d)
+        vp, vq, off = left[p], right[q], left[q]
         for i in range(d):
-            left, right = turned[j, p, i], turned[j, q, i]
-            new_left, new_right = cos * left + sin * right, cos * right - sin * left
-            turned[j, p, i] = new_left
-            turned[j, i, p] = new_left
-            turned[j, q, i] = new_right
-            turned[j, i, q] = new_right
-        turned[j, p, p] = square * vp + 2.0 * cross * off + other * vq
-        turned[j, q, q] = other * vp - 2.0 * cross * off + square * vq
+            one, two = left[i], right[i]
+            new_left, new_right = cos * one + sin * two, cos * two - sin * one
+            left[i] = new_left
+            own[i * d + p] = new_left
+            right[i] = new_right
+            own[i * d + q] = new_right
+        left[p] = square * vp + 2.0 * cross * off + other * vq
+        right[q] = other * vp - 2.0 * cross * off + square * vq
         off = (square - other) * off + cross * (vq - vp)
-        turned[j, p, q] = off
-        turned[j, q, p] = off
+        left[q], right[p] = off, off
     for i in range(d):
-        left, right = axes[i, p], axes[i, q]
-        axes[i, p] = cos * left + sin * right
-        axes[i, q] = cos * right - sin * left
+        row = AT(axes, i * d)
+        one, two = row[p], row[q]
+        row[p], row[q] = cos * one + sin * two, cos * two - sin * one
+    return -1
 
 
-def sweep(equal, careful, k, d, n, turned_at, axes, planes):
+def sweep(equal, careful, k, d, n, turned, axes, planes):
     """Turn every plane once; the largest angle. planes (4, k) is scratch."""
-    n, turned, axes = CARRAY(n, k), CARRAY(turned_at, (k, d, d)), CARRAY(axes, (d, d))
-    weight, us = CARRAY(planes, k), CARRAY(AT(planes, k), k)
-    bs, bases = CARRAY(AT(planes, 2 * k), k), CARRAY(AT(planes, 3 * k), k)
     largest = 0.0
-    WEIGHTS(equal, n, turned, weight)
+    WEIGHTS(equal, k, d, n, turned, planes)
     for p in range(d - 1):
         for q in range(p + 1, d):
-            tan = 2.0 if careful else QUICK_ANGLE(equal, turned, weight, p, q, us, bs, bases)
+            tan = 2.0 if careful else QUICK_ANGLE(equal, k, d, turned, p, q, planes)
             if tan < 2.0:
                 cos = 1.0 / math.sqrt(1.0 + tan * tan)
                 sin = tan * cos
                 angle = 2.0 * tan
             else:
-                angle = GRID_ANGLE(equal, k, d, turned_at, p, q, planes)
+                angle = GRID_ANGLE(equal, k, d, turned, p, q, planes)
                 cos, sin = math.cos(0.5 * angle), math.sin(0.5 * angle)
             if angle != 0.0:
-                TURN(turned, axes, p, q, cos, sin)
+                TURN(k, d, turned, axes, p, q, cos, sin)
                 if equal and not tan < 2.0:
-                    WEIGHTS(equal, n, turned, weight)
+                    WEIGHTS(equal, k, d, n, turned, planes)
             largest = max(largest, abs(angle))
     return largest
 
 
-def orthonormal(axes):
-    """Rotations drift off orthogonality by eps each: Gram-Schmidt on the columns."""
-    d = axes.shape[0]
-    for a in range(d):
-        for b in range(a):
-            along = 0.0
-            for i in range(d):
-                along += axes[i, a] * axes[i, b]
-            for i in range(d):
-                axes[i, a] -= along * axes[i, b]
-        square = 0.0
-        for i in range(d):
-            square += axes[i, a] * axes[i, a]
-        inverse = 1.0 / math.sqrt(square)
-        for i in range(d):
-            axes[i, a] *= inverse
-
-
 def transform(k, d, scatter, axes, matrix, turned):
-    """D^T W D of all components, from pointers; matrix (d, d) is scratch."""
-    scatter, turned = CARRAY(scatter, (k, d, d)), CARRAY(turned, (k, d, d))
-    axes, matrix = CARRAY(axes, (d, d)), CARRAY(matrix, (d, d))
+    """D^T W D of all components; matrix (d, d) is scratch."""
     for j in range(k):
+        own, out = AT(scatter, j * d * d), AT(turned, j * d * d)
         for a in range(d):
+            row = AT(own, a * d)
             for b in range(d):
                 value = 0.0
                 for c in range(d):
-                    value += scatter[j, a, c] * axes[c, b]
-                matrix[a, b] = value
+                    value += row[c] * axes[c * d + b]
+                matrix[a * d + b] = value
         for a in range(d):
             for b in range(a + 1):
                 value = 0.0
                 for c in range(d):
-                    value += axes[c, a] * matrix[c, b]
-                turned[j, a, b] = value
-                turned[j, b, a] = value
+                    value += axes[c * d + a] * matrix[c * d + b]
+                out[a * d + b] = value
+                out[b * d + a] = value
+    return -1
 
 
 def start(which, k, d, n, scatter, matrix, rows, turned, values, axes, order):
     """Start number `which`: eigenvectors of two pooled matrices, then of the largest components.
 
-    All arrays are pointers. order (k,) marks the components that are done. Scratch: matrix, rows
+    order (k,) marks the components that are done. Scratch: matrix, rows
     and turned (d, d), values (d,).
     """
     largest = -1
@@ -308,8 +291,8 @@ def start(which, k, d, n, scatter, matrix, rows, turned, values, axes, order):
 def common_axes(equal, k, d, first, n, scatter, axes, turned, scratch):
     """Axes that descend from `axes`; if `first`, a local minimum, the best of many starts.
 
-    With `first` 2, in a hurry, one start and a few sweeps. Arrays are pointers. Scratch: turned
-    (k, d, d), and `scratch` of 3 d^2 + d + 5 k numbers.
+    With `first` 2, in a hurry, one start and a few sweeps. Scratch: turned (k, d, d), and
+    `scratch` of 3 d^2 + d + 5 k numbers.
     """
     size = d * d
     matrix, rows, best = scratch, AT(scratch, size), AT(scratch, 2 * size)
@@ -318,12 +301,14 @@ def common_axes(equal, k, d, first, n, scatter, axes, turned, scratch):
     if first == 1:
         starts = 2 + (min(k, MANY_STARTS) if d <= 32 else 0)
         careful, sweeps = FIRST_SWEEPS, MAX_SWEEPS if d <= FEW_FEATURES else FIRST_SWEEPS
+    # the last round, for many features, goes on from the best of the others
+    rounds = starts + 1 if first == 1 and d > FEW_FEATURES else starts
     for j in range(k):
         order[j] = 0.0
-    # the last round, for many features, goes on from the best of the others
-    for number in range(starts + int(first == 1 and d > FEW_FEATURES)):
+    for number in range(rounds):
         if first == 0 or number == starts:
-            COPY(size, axes, best)
+            for i in range(size):
+                best[i] = axes[i]
         else:
             which = number if first == 1 else 1
             START(which, k, d, n, scatter, matrix, rows, turned, values, best, order)
@@ -331,31 +316,12 @@ def common_axes(equal, k, d, first, n, scatter, axes, turned, scratch):
             careful, sweeps, least = 0, MAX_SWEEPS, math.inf
         TRANSFORM(k, d, scatter, best, matrix, turned)
         for i in range(sweeps):
-            if SWEEP(equal, int(i < careful), k, d, n, turned, best, planes) <= ANGLE_TOLERANCE:
+            slow = 1 if i < careful else 0
+            if SWEEP(equal, slow, k, d, n, turned, best, planes) <= ANGLE_TOLERANCE:
                 break
         value = VALUE_OF_AXES(equal, k, d, n, turned, planes) if starts > 1 else 0.0
         if number == 0 or value < least:
             least = value
-            COPY(size, best, axes)
-    ORTHONORMAL(CARRAY(axes, (d, d)))
-    return -1
-
-
-def copy(size, source, out):
-    """Copy numbers from pointer to pointer."""
-    for i in range(size):
-        out[i] = source[i]
-
-
-def in_axes(scatter, axes, variances):
-    """(D^T W D)_aa of all components, (k, d), not below 0."""
-    k, d = variances.shape
-    for j in range(k):
-        for b in range(d):
-            total = 0.0
-            for a in range(d):
-                value = 0.0
-                for c in range(d):
-                    value += scatter[j, a, c] * axes[c, b]
-                total += axes[a, b] * value
-            variances[j, b] = max(total, 0.0)
+            for i in range(size):
+                axes[i] = best[i]
+    return ORTHONORMAL(d, axes, 1, d)

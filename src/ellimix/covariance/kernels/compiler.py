@@ -12,11 +12,10 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from ellimix.compiled import compiled, exported, fingerprint, inline, named, pointers
-from ellimix.covariance import FAMILIES
+from ellimix.compiled import advanced, compiled, exported, fingerprint, inline, named
+from ellimix.covariance import FAMILIES, triangular
 from ellimix.covariance.kernels import axes as common_axes
 from ellimix.covariance.kernels import closed, matrices, oriented, steps, volumes
-from ellimix.covariance.triangular import EPS
 from ellimix.records import Array
 
 CODES: Final = {name: code for code, name in enumerate(FAMILIES)}
@@ -49,18 +48,23 @@ def m_step() -> Any:
         Out: upper triangular F with precision F F^T, and log |Sigma_k|. Diagonal families write
         the diagonals of `factor` only.
     volume (k,), axes (k, d, d)
-        In and out, unless `first`: log-volumes of VEI, VEE and VEV and common axes (columns) of
-        EVE and VVE, where the next M-step starts.
+        In and out, unless `first`, where the next M-step starts: log-volumes of VEI, VEE and VEV;
+        axes (columns) of EEV and VEV, or in the first place the common ones of EVE and VVE.
     first
-        Whether this is a fit's first M-step.
+        0; or 1 for a fit's first M-step, or 2 for one in a hurry: common axes from one start.
     work
         Scratch, at least `work_size` numbers.
 
     It returns -1, or the number of a component that collapsed, or k where a covariance that all
     share is singular. Then what it wrote means nothing.
     """
-    digest = fingerprint(*sorted(Path(__file__).parent.glob("*.py")))
-    names: dict[str, Any] = {"EPS": EPS, **pointers()}
+    sources = *sorted(Path(__file__).parent.glob("*.py")), Path(triangular.__file__)
+    digest = fingerprint(*sources)
+    names: dict[str, Any] = {
+        "EPS": triangular.EPS,
+        "RATIO": triangular.singular_ratio(1),
+        "AT": advanced(),
+    }
     for module, parts in _PARTS:
         for part in parts.split():
             function = getattr(module, part)
@@ -75,28 +79,38 @@ def m_step() -> Any:
 
 # each after those that it calls
 _PARTS: Final[tuple[tuple[Any, str], ...]] = (
-    (matrices, "spread singular factored ascending turned eigen factor_of_axes"),
-    (oriented, "along principal equal_shape"),
-    (closed, "spherical equal_variances own_variances equal_volume put_variances"),
-    (closed, "equal_matrices own_matrices"),
-    (volumes, "sum_of_scatter shares triangles evaluate gradient_of_volumes newton_of_volumes"),
+    (matrices, "factored orthonormal ascending turned eigen factor_of_axes"),
+    (oriented, "along principal"),
+    (closed, "spherical equal_variances equal_volume put_variances equal_matrices own_matrices"),
+    (volumes, "sum_of_scatter triangles evaluate gradient_of_volumes newton_of_volumes"),
     (volumes, "alternation unbounded_volume searched log_volumes of_one_shape proportional"),
-    (common_axes, "weights quick_angle turn value_of_angle grid_angle sweep copy transform"),
-    (common_axes, "value_of_axes orthonormal start common_axes in_axes"),
-    (steps, "diagonals closed_form searched_volumes common_orientation"),
+    (common_axes, "log_volume weights quick_angle turn value_of_angle grid_angle sweep"),
+    (common_axes, "transform value_of_axes start common_axes"),
+    (steps, "closed_form searched_volumes common_orientation"),
 )
 # Results and arguments of those that are called by symbol: what is long, or called in several
 # places. What is compiled with its callers is optimised again in each, and in theirs: one compiler
-# run over all families took three times as long.
+# run over all families took four times as long.
 _SYMBOLS: Final = {
     "factored": "f ipp",
+    "orthonormal": "i ipii",
+    "turned": "i ipfppp",
     "eigen": "i iippppp",
+    "factor_of_axes": "i ippp",
     "along": "i iippppp",
+    "equal_volume": "i iippp",
+    "put_variances": "i iippp",
+    "sum_of_scatter": "i iippp",
+    "triangles": "f iippppp",
     "evaluate": "f iiippppp",
     "newton_of_volumes": "i iiiifppppp",
     "log_volumes": "i iiiippppp",
+    "log_volume": "f ip",
+    "quick_angle": "f iiipiip",
+    "turn": "i iippiiff",
     "grid_angle": "f iiipiip",
     "sweep": "f iiiipppp",
+    "transform": "i iipppp",
     "common_axes": "i iiiippppp",
     "closed_form": "i iiippppp",
     "searched_volumes": "i iiippppppip",

@@ -1,7 +1,7 @@
 """Small symmetric matrices, compiled: triangular factors and eigenvectors.
 
-Loops over runtime sizes: with 4 features a call of LAPACK costs more than the arithmetic. Only
-Python that numba compiles may be used here.
+Loops over runtime sizes: with 4 features a call of LAPACK costs more than the arithmetic. An array
+is a pointer to its first number, in C order. Only Python that numba compiles may be used here.
 """
 # mypy: ignore-errors
 
@@ -12,17 +12,7 @@ from math import inf, log, nan, sqrt
 ORTHOGONAL = 1e-32  # squared cosine between two columns that counts as none,
 NEARLY = 1e-24  # and the same where the next step goes on: the eigenvalues are right to rounding
 SWEEPS = 40
-EPS = SINGULAR = ASCENDING = TURNED = CARRAY = None
-
-
-def spread(value):
-    """Whether a variance is one. False for NaN."""
-    return value > 0.0 and value < inf
-
-
-def singular(d):
-    """`ellimix.covariance.triangular.singular_ratio`."""
-    return 32.0 * EPS * sqrt(d)
+RATIO = ORTHONORMAL = ASCENDING = TURNED = AT = None
 
 
 def factored(d, values, out):
@@ -31,33 +21,57 @@ def factored(d, values, out):
     NaN where `values` is singular. The lower triangle of out holds L of values = L L^T until
     F = L^-T is known.
     """
-    values, out, ratio = CARRAY(values, (d, d)), CARRAY(out, (d, d)), SINGULAR(d)
-    total = 0.0
+    ratio, total = RATIO * sqrt(d), 0.0  # `ellimix.covariance.triangular.singular_ratio`
     for a in range(d):
+        row = AT(out, a * d)
         for b in range(a):
-            value = values[a, b]
+            other = AT(out, b * d)
+            value = values[a * d + b]
             for c in range(b):
-                value -= out[a, c] * out[b, c]
-            out[a, b] = value * out[b, b]
-        own = values[a, a]
+                value -= row[c] * other[c]
+            row[b] = value * other[b]
+        own = values[a * d + a]
         pivot = own
         for c in range(a):
-            pivot -= out[a, c] * out[a, c]
+            pivot -= row[c] * row[c]
         # a comparison with NaN is false
         if not (pivot > 0.0 and own * ratio < pivot and pivot < inf):
             return nan
-        out[a, a] = 1.0 / sqrt(pivot)
-        total += log(out[a, a])
+        row[a] = 1.0 / sqrt(pivot)
+        total += log(row[a])
     for a in range(d):
+        row = AT(out, a * d)
         for b in range(a):
             value = 0.0
             for c in range(b, a):
-                value -= out[a, c] * out[b, c]
-            out[b, a] = value * out[a, a]
+                value -= row[c] * out[b * d + c]
+            out[b * d + a] = value * row[a]
     for a in range(d):
         for b in range(a):
-            out[a, b] = 0.0
+            out[a * d + b] = 0.0
     return -2.0 * total
+
+
+def orthonormal(d, vectors, apart, along):
+    """Gram-Schmidt: rotations drift off orthogonality by eps each.
+
+    The vectors' first entries are `apart` numbers from one another, and their entries `along`.
+    """
+    for a in range(d):
+        own = AT(vectors, a * apart)
+        for b in range(a):
+            other, inner = AT(vectors, b * apart), 0.0
+            for i in range(d):
+                inner += own[i * along] * other[i * along]
+            for i in range(d):
+                own[i * along] -= inner * other[i * along]
+        square = 0.0
+        for i in range(d):
+            square += own[i * along] * own[i * along]
+        inverse = 1.0 / sqrt(square)
+        for i in range(d):
+            own[i * along] *= inverse
+    return -1
 
 
 def eigen(warm, d, source, matrix, rows, axes, values):
@@ -68,29 +82,27 @@ def eigen(warm, d, source, matrix, rows, axes, values):
     are found too. Scratch: matrix (d, d); rows (d, d), whose rows are the eigenvectors: all inner
     loops run along rows.
     """
-    source, axes, values = CARRAY(source, (d, d)), CARRAY(axes, (d, d)), CARRAY(values, d)
-    matrix, rows = CARRAY(matrix, (d, d)), CARRAY(rows, (d, d))
-    unit = 0.0
+    unit, least = 0.0, NEARLY if warm else ORTHOGONAL
     for a in range(d):
-        unit = max(unit, source[a, a])
+        unit = max(unit, source[a * d + a])
+        for b in range(d):
+            rows[a * d + b] = axes[b * d + a] if warm else 1.0 if a == b else 0.0
     scale = 1.0 / unit if unit > 0.0 else 1.0  # squares neither overflow nor vanish
-    least = NEARLY if warm else ORTHOGONAL
     if warm:
-        TURNED(source, axes, scale, rows, matrix)
+        TURNED(d, source, scale, rows, axes, matrix)
     else:
-        for a in range(d):
-            for b in range(d):
-                matrix[a, b] = source[a, b] * scale
-                rows[a, b] = 0.0
-            rows[a, a] = 1.0
+        for i in range(d * d):
+            matrix[i] = source[i] * scale
     for _ in range(SWEEPS):
-        turned = False
+        done = True
         for p in range(d - 1):
+            left, left_row = AT(matrix, p * d), AT(rows, p * d)
             for q in range(p + 1, d):
-                off, vp, vq = matrix[p, q], matrix[p, p], matrix[q, q]
+                right, right_row = AT(matrix, q * d), AT(rows, q * d)
+                off, vp, vq = left[q], left[p], right[q]
                 if not off * off > least * abs(vp * vq):
                     continue
-                turned = True
+                done = False
                 half = 0.5 * (vq - vp)
                 tan = off / (abs(half) + sqrt(half * half + off * off))
                 if half < 0.0:
@@ -98,68 +110,51 @@ def eigen(warm, d, source, matrix, rows, axes, values):
                 cos = 1.0 / sqrt(1.0 + tan * tan)
                 sin = tan * cos
                 for c in range(d):
-                    left, right = matrix[p, c], matrix[q, c]
-                    matrix[p, c] = cos * left - sin * right
-                    matrix[q, c] = sin * left + cos * right
+                    one, two = left[c], right[c]
+                    left[c], right[c] = cos * one - sin * two, sin * one + cos * two
                 for c in range(d):
-                    left, right = rows[p, c], rows[q, c]
-                    rows[p, c] = cos * left - sin * right
-                    rows[q, c] = sin * left + cos * right
-                matrix[p, p] = vp - tan * off
-                matrix[q, q] = vq + tan * off
-                matrix[p, q] = 0.0
-                matrix[q, p] = 0.0
+                    one, two = left_row[c], right_row[c]
+                    left_row[c], right_row[c] = cos * one - sin * two, sin * one + cos * two
+                left[p], right[q] = vp - tan * off, vq + tan * off
+                left[q], right[p] = 0.0, 0.0
                 for c in range(d):
-                    matrix[c, p] = matrix[p, c]
-                    matrix[c, q] = matrix[q, c]
-        if not turned:
+                    matrix[c * d + p], matrix[c * d + q] = left[c], right[c]
+        if done:
             break
     for a in range(d):
-        values[a] = max(matrix[a, a], 0.0) * unit
+        values[a] = max(matrix[a * d + a], 0.0) * unit
         for c in range(d):
-            axes[c, a] = rows[a, c]
-    ASCENDING(axes, values)
+            axes[c * d + a] = rows[a * d + c]
+    return ASCENDING(d, axes, values)
+
+
+def turned(d, source, scale, rows, product, matrix):
+    """The rows made orthonormal again, and matrix = rows source rows^T times scale.
+
+    product (d, d) is scratch.
+    """
+    ORTHONORMAL(d, rows, d, 1)
+    for a in range(d):
+        row = AT(product, a * d)
+        for c in range(d):
+            row[c] = 0.0
+        for b in range(d):
+            weight, other = rows[a * d + b] * scale, AT(source, b * d)
+            for c in range(d):
+                row[c] += weight * other[c]
+    for a in range(d):
+        row = AT(product, a * d)
+        for b in range(a + 1):
+            value, other = 0.0, AT(rows, b * d)
+            for c in range(d):
+                value += row[c] * other[c]
+            matrix[a * d + b] = value
+            matrix[b * d + a] = value
     return -1
 
 
-def turned(source, axes, scale, rows, matrix):
-    """rows = axes^T, made orthonormal again, and matrix = rows source rows^T times scale."""
-    d = matrix.shape[0]
-    for a in range(d):
-        for c in range(d):
-            rows[a, c] = axes[c, a]
-        # rotations drift off orthogonality by eps each
-        for b in range(a):
-            along = 0.0
-            for c in range(d):
-                along += rows[a, c] * rows[b, c]
-            for c in range(d):
-                rows[a, c] -= along * rows[b, c]
-        square = 0.0
-        for c in range(d):
-            square += rows[a, c] * rows[a, c]
-        inverse = 1.0 / sqrt(square)
-        for c in range(d):
-            rows[a, c] *= inverse
-    for a in range(d):
-        for c in range(d):
-            axes[a, c] = 0.0
-        for b in range(d):
-            weight = rows[a, b] * scale
-            for c in range(d):
-                axes[a, c] += weight * source[b, c]
-    for a in range(d):
-        for b in range(a + 1):
-            value = 0.0
-            for c in range(d):
-                value += axes[a, c] * rows[b, c]
-            matrix[a, b] = value
-            matrix[b, a] = value
-
-
-def ascending(axes, values):
+def ascending(d, axes, values):
     """Eigenvalues and eigenvectors in order."""
-    d = values.size
     for a in range(d - 1):
         least = a
         for b in range(a + 1, d):
@@ -168,33 +163,35 @@ def ascending(axes, values):
         if least != a:
             values[a], values[least] = values[least], values[a]
             for i in range(d):
-                axes[i, a], axes[i, least] = axes[i, least], axes[i, a]
+                at, other = i * d + a, i * d + least
+                axes[at], axes[other] = axes[other], axes[at]
+    return -1
 
 
-def factor_of_axes(axes, scale, matrix, out):
-    """The upper triangular F = out with F F^T = M M^T, for M = axes diag(scale).
+def factor_of_axes(d, axes, scale, matrix):
+    """Replace axes by the upper triangular F with F F^T = M M^T, for M = axes diag(scale).
 
     Modified Gram-Schmidt on the rows, from the last one up: small variances keep their relative
-    accuracy. `axes` may be `out` itself; matrix (d, d) is scratch.
+    accuracy. matrix (d, d) is scratch.
     """
-    d = scale.size
     for a in range(d):
         for b in range(d):
-            matrix[a, b] = axes[a, b] * scale[b]
-            out[a, b] = 0.0
+            matrix[a * d + b] = axes[a * d + b] * scale[b]
+            axes[a * d + b] = 0.0
     for b in range(d - 1, -1, -1):
-        square = 0.0
+        row, square = AT(matrix, b * d), 0.0
         for c in range(d):
-            square += matrix[b, c] * matrix[b, c]
+            square += row[c] * row[c]
         norm = sqrt(square)
-        out[b, b] = norm
+        axes[b * d + b] = norm
         inverse = 1.0 / norm
         for c in range(d):
-            matrix[b, c] *= inverse
+            row[c] *= inverse
         for a in range(b):
-            along = 0.0
+            other, inner = AT(matrix, a * d), 0.0
             for c in range(d):
-                along += matrix[a, c] * matrix[b, c]
-            out[a, b] = along
+                inner += other[c] * row[c]
+            axes[a * d + b] = inner
             for c in range(d):
-                matrix[a, c] -= along * matrix[b, c]
+                other[c] -= inner * row[c]
+    return -1

@@ -3,7 +3,8 @@
 The function g(u) there is flat along (1, ..., 1), so the volume of the component with the most
 rows is held and Newton's method has k - 1 unknowns. Along a step h its third derivative is at
 most about max h - min h times the second: a step that changes no ratio of volumes much descends
-without a look at the value. Only Python that numba compiles may be used here.
+without a look at the value. An array is a pointer to its first number, in C order. Only Python
+that numba compiles may be used here.
 """
 # mypy: ignore-errors
 
@@ -11,8 +12,8 @@ from __future__ import annotations
 
 from math import exp, inf, isnan, log, nan, sqrt
 
-FACTORED = SUM_OF_SCATTER = SHARES = TRIANGLES = EVALUATE = NEWTON_OF_VOLUMES = SEARCHED = None
-GRADIENT_OF_VOLUMES = ALTERNATION = UNBOUNDED_VOLUME = CARRAY = AT = None
+FACTORED = SUM_OF_SCATTER = TRIANGLES = EVALUATE = NEWTON_OF_VOLUMES = SEARCHED = None
+GRADIENT_OF_VOLUMES = ALTERNATION = UNBOUNDED_VOLUME = AT = None
 
 MAX_STEPS = 100
 GRADIENT_TOLERANCE = 1e-13  # of d n_k: the counts that the volumes must reproduce
@@ -25,23 +26,15 @@ UNBOUNDED = 1e-3  # of d n_k: a gradient that stays above this belongs to no min
 LARGEST_RANGE = 70.0
 
 
-def shares(u, spread, parts):
-    """Parts (k, d) of the sum over components of spread / exp(u); the sum's log-determinant."""
-    k, d = spread.shape
+def sum_of_scatter(k, d, u, scatter, pooled):
+    """pooled = sum_j W_j / exp(u_j)."""
+    for i in range(d * d):
+        pooled[i] = 0.0
     for j in range(k):
-        scale = exp(-u[j])
-        for a in range(d):
-            parts[j, a] = spread[j, a] * scale
-    total = 0.0
-    for a in range(d):
-        pooled = 0.0
-        for j in range(k):
-            pooled += parts[j, a]
-        total += log(pooled)
-        inverse = 1.0 / pooled
-        for j in range(k):
-            parts[j, a] *= inverse
-    return total
+        scale, own = exp(-u[j]), AT(scatter, j * d * d)
+        for i in range(d * d):
+            pooled[i] += own[i] * scale
+    return -1
 
 
 def triangles(k, d, u, scatter, parts, pooled, root):
@@ -49,51 +42,56 @@ def triangles(k, d, u, scatter, parts, pooled, root):
 
     parts (k, d (d + 1) / 2): lower triangles, entries off the diagonal times sqrt 2, so that dot
     products are traces of products; the diagonal first. `pooled` and `root` (d, d) become S and
-    F. All arrays are pointers. NaN where S is singular.
+    F. NaN where S is singular.
     """
     SUM_OF_SCATTER(k, d, u, scatter, pooled)
-    log_det = FACTORED(d, pooled, root)
+    log_det, twice = FACTORED(d, pooled, root), sqrt(2.0)
     if isnan(log_det):
         return nan
-    scatter, parts = CARRAY(scatter, (k, d, d)), CARRAY(parts, (k, d * (d + 1) // 2))
-    pooled, root, twice = CARRAY(pooled, (d, d)), CARRAY(root, (d, d)), sqrt(2.0)
     for j in range(k):
-        scale = exp(-u[j])
+        scale, own, part = exp(-u[j]), AT(scatter, j * d * d), AT(parts, j * (d * (d + 1) // 2))
         for a in range(d):
+            row = AT(own, a * d)
             for b in range(d):
                 value = 0.0
                 for c in range(b + 1):
-                    value += scatter[j, a, c] * root[c, b]
-                pooled[a, b] = value * scale
+                    value += row[c] * root[c * d + b]
+                pooled[a * d + b] = value * scale
         at = d
         for a in range(d):
             for b in range(a + 1):
                 value = 0.0
                 for c in range(a + 1):
-                    value += root[c, a] * pooled[c, b]
+                    value += root[c * d + a] * pooled[c * d + b]
                 if a == b:
-                    parts[j, a] = value
+                    part[a] = value
                 else:
-                    parts[j, at] = twice * value
+                    part[at] = twice * value
                     at += 1
     return log_det
 
 
-def sum_of_scatter(k, d, u, scatter, pooled):
-    """pooled = sum_j W_j / exp(u_j). All arrays are pointers."""
-    for i in range(d * d):
-        pooled[i] = 0.0
-    for j in range(k):
-        scale = exp(-u[j])
-        for i in range(d * d):
-            pooled[i] += scatter[j * d * d + i] * scale
-
-
 def evaluate(matrices, k, d, u, spread, scatter, parts, scratch):
-    """The parts at u, of variances or of matrices, and the log-determinant of their sum."""
+    """The parts at u, of matrices or of variances, and the log-determinant of their sum.
+
+    Of variances: spread (k, d) / exp(u), relative to their sum over components.
+    """
     if matrices:
         return TRIANGLES(k, d, u, scatter, parts, scratch, AT(scratch, d * d))
-    return SHARES(u, CARRAY(spread, (k, d)), CARRAY(parts, (k, d)))
+    for j in range(k):
+        scale = exp(-u[j])
+        for a in range(d):
+            parts[j * d + a] = spread[j * d + a] * scale
+    total = 0.0
+    for a in range(d):
+        pooled = 0.0
+        for j in range(k):
+            pooled += parts[j * d + a]
+        total += log(pooled)
+        inverse = 1.0 / pooled
+        for j in range(k):
+            parts[j * d + a] *= inverse
+    return total
 
 
 def gradient_of_volumes(k, d, width, total, n, parts, gradient):
@@ -110,43 +108,43 @@ def gradient_of_volumes(k, d, width, total, n, parts, gradient):
 
 def newton_of_volumes(k, d, width, fixed, total, n, parts, gradient, hessian, step):
     """Newton's step with entry `fixed` held, centered; 0 where the Hessian is not definite."""
-    n, gradient, step = CARRAY(n, k), CARRAY(gradient, k), CARRAY(step, k)
-    parts, hessian = CARRAY(parts, (k, width)), CARRAY(hessian, (k, k))
     for i in range(k):
+        row, part = AT(hessian, i * k), AT(parts, i * width)
         for j in range(i + 1):
-            value = 0.0
+            value, other = 0.0, AT(parts, j * width)
             for a in range(width):
-                value -= parts[i, a] * parts[j, a]
-            hessian[i, j] = value * total
-        hessian[i, i] += d * n[i] - gradient[i]
+                value -= part[a] * other[a]
+            row[j] = value * total
+        row[i] += d * n[i] - gradient[i]
     for i in range(k):
+        row = AT(hessian, i * k)
         step[i] = -gradient[i]
         if i == fixed:
             step[i] = 0.0
             continue
-        own = hessian[i, i]
+        own = row[i]
         for j in range(i + 1):
             if j == fixed:
                 continue
-            value = hessian[i, j]
+            value, other = row[j], AT(hessian, j * k)
             for c in range(j):
                 if c != fixed:
-                    value -= hessian[i, c] * hessian[j, c]
+                    value -= row[c] * other[c]
             if i > j:
-                hessian[i, j] = value * hessian[j, j]
-                step[i] -= hessian[i, j] * step[j]
+                row[j] = value * other[j]
+                step[i] -= row[j] * step[j]
             else:
                 if not value > DEFINITE * own:
                     return 0
-                hessian[i, i] = 1.0 / sqrt(value)
-                step[i] *= hessian[i, i]
+                row[i] = 1.0 / sqrt(value)
+                step[i] *= row[i]
     for i in range(k - 1, -1, -1):
         if i == fixed:
             continue
         for j in range(i + 1, k):
             if j != fixed:
-                step[i] -= hessian[j, i] * step[j]
-        step[i] *= hessian[i, i]
+                step[i] -= hessian[j * k + i] * step[j]
+        step[i] *= hessian[i * k + i]
     mean = 0.0
     for i in range(k):
         mean += step[i]
@@ -269,22 +267,21 @@ def unbounded_volume(k, d, n, u, gradient):
     return worst
 
 
-def of_one_shape(n, u, spread):
+def of_one_shape(k, d, n, u, spread):
     """Replace `spread` (k, d) by the variances of log-volumes u and the best common shape."""
-    k, d = spread.shape
     total = 0.0
     for j in range(k):
         total += n[j]
     for a in range(d):
         pooled = 0.0
         for j in range(k):
-            pooled += spread[j, a] * exp(-u[j])
+            pooled += spread[j * d + a] * exp(-u[j])
         for j in range(k):
-            spread[j, a] = pooled / total * exp(u[j])
+            spread[j * d + a] = pooled / total * exp(u[j])
 
 
 def proportional(k, d, n, u, scatter, factor, log_det, scratch):
-    """VEE's factors and log-determinants for log-volumes u: -1, or k. All arrays are pointers."""
+    """VEE's factors and log-determinants for log-volumes u: -1, or k."""
     total, root = 0.0, AT(scratch, d * d)
     for j in range(k):
         total += n[j]
