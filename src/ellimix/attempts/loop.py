@@ -85,7 +85,7 @@ def whole_scatter(
     width = x.shape[1]
     wide = np.zeros((1, k, width))
     used = np.zeros((1, k, width, width))
-    offset = np.empty((1, k))
+    offset = np.zeros((1, k))
     sums = np.zeros((1, k, size))
     both = np.zeros((1, 2))
     for j in range(k):
@@ -150,16 +150,17 @@ def one_fit(
     diagonal = code < DIAGONAL_CODES
     where = diagonal_where if diagonal else full_where
     size = diagonal_size if diagonal else full_size
+    # zeros also where they are not needed: another function would be compiled too
     wide = np.zeros((1, k, width))
-    offset = np.empty((1, k))
-    sums = np.empty((1, k, size))
-    both = np.empty((1, 2))
+    offset = np.zeros((1, k))
+    sums = np.zeros((1, k, size))
+    both = np.zeros((1, 2))
     roots = np.zeros((1, k, width))
     used = np.zeros((1, k, width, width))
-    w = np.empty((k, d, d))
+    w = np.zeros((k, d, d))
     volume = np.zeros(k)
     axes = np.zeros((k, d, d))
-    work = np.empty(WORK_SIZE(k, d))
+    work = np.zeros(WORK_SIZE(k, d))
     before, gain_before = -math.inf, math.inf
     iteration = 0
     while True:
