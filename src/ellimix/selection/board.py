@@ -18,7 +18,7 @@ from ellimix.selection.guard import Guard
 
 Key = tuple[str, int]  # family, number of components
 
-SAME = 1e-2  # nats within which two fits have reached the same optimum
+SAME = 0.1  # nats within which two fits are on the way to the same optimum
 
 
 @final

@@ -28,8 +28,11 @@ from ellimix.selection.board import Board, Key, Solution
 # families whose fits do not change when a column's unit does
 UNIT_FREE = frozenset(("EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVV", "VVV"))
 
+# partitions that depend on the columns' units
+OWN_UNITS = frozenset(("tree VII VARS", "tree VVV VARS"))
+
 SHORT = 8  # passes of a short run
-JUDGED = 15  # passes after which a run that is not going to be the best is given up
+JUDGED = 10  # passes after which a run that is not going to be the best is given up
 MERGES = 3  # pairs that are tried
 ROUNDS = 4  # of steps 2 and 3
 KEPT = 2  # short runs of a cell that go on to their ends
@@ -50,7 +53,9 @@ class Effort:
     Parameters
     ----------
     tolerance : float
-        Nats that a fit may still have to gain.
+        Nats that a cell's best fit may still have to gain in the end.
+    rough : float
+        The same of fits on the way there.
     max_iter : int
         Passes of a fit at most.
     rounds : int
@@ -62,6 +67,7 @@ class Effort:
     """
 
     tolerance: float = 1e-3
+    rough: float = 0.05
     max_iter: int = 1000
     rounds: int = ROUNDS
     cells: int = 12
@@ -92,17 +98,35 @@ class Portfolio:
 
     # -- steps -------------------------------------------------------------------------------
 
-    def from_cuts(
-        self, name: str, cuts: dict[int, Start], families: Sequence[Family], careful: bool
+    def from_partitions(
+        self, partitions: dict[str, dict[int, Start]], careful: bool = False
     ) -> set[Key]:
-        """Every family from the same partitions, one for each number of components."""
-        groups = (
-            self.board.attempts(family, [(name, cuts[k])])
-            for k in self._descending()
-            if k in cuts
-            for family in families
-        )
-        return self._whole(groups, careful)
+        """Every family from partitions, by name and number of components.
+
+        Those that depend on the columns' units may serve only families that do, too: their names
+        are in `OWN_UNITS`.
+        """
+        groups = []
+        for k in self._descending():
+            for family in self.board.families:
+                starts = [
+                    (name, cuts[k])
+                    for name, cuts in partitions.items()
+                    if k in cuts and not (name in OWN_UNITS and family.name in UNIT_FREE)
+                ]
+                groups.append(self.board.attempts(family, starts))
+        if careful:
+            return self._whole(groups, careful=True)
+        return self._short_then_whole(groups)
+
+    def to_the_end(self) -> None:
+        """Every cell's best fit, as far as it goes."""
+        groups = []
+        for family, k in self._cells(list(self.board)):
+            best = self._best(family, k)
+            if best is not None:
+                groups.append(self.board.attempts(family, [(best.name, best.start)]))
+        self._run([g for g in groups if g is not None], self.effort.tolerance, None, True)
 
     def nested(self, changed: set[Key]) -> set[Key]:
         """Every family from the other families' fits with the same number of components."""
@@ -150,15 +174,20 @@ class Portfolio:
     # -- running -----------------------------------------------------------------------------
 
     def _whole(self, groups: Iterable[Attempts | None], careful: bool = False) -> set[Key]:
-        """Runs to their ends."""
+        """Runs to where little is left to be gained."""
         some = [group for group in groups if group is not None]
-        if not some or self.stop():
+        return self._run(some, self.effort.rough, JUDGED, careful)
+
+    def _run(
+        self, groups: list[Attempts], tolerance: float, judged: int | None, careful: bool
+    ) -> set[Key]:
+        if not groups or self.stop():
             return set()
         ended = self.runner.run(
-            some,
-            tolerance=self.effort.tolerance,
+            groups,
+            tolerance=tolerance,
             max_iter=self.effort.max_iter,
-            judged=JUDGED,
+            judged=judged,
             careful=careful,
             stop=self.stop,
         )
@@ -173,7 +202,7 @@ class Portfolio:
             return set()
         short = self.runner.run(
             some,
-            tolerance=self.effort.tolerance,
+            tolerance=self.effort.rough,
             max_iter=passes,
             careful=False,
             stop=self.stop,
