@@ -172,7 +172,8 @@ class Board:
     def _spurious(self, group: Ended, which: NDArray[np.intp]) -> NDArray[np.bool_]:
         setting = self.setting
         counts, resolution = group.n[which] / setting.observation, setting.resolution
-        clear = setting.guard.clearly_sound(counts, group.factor[which], resolution)
+        factor = group.factor[which]
+        clear = setting.guard.clearly_sound(group.family, counts, factor, resolution)
         out = ~clear
         if out.any():
             models, doubtful = group.models().at(which[out]), counts[out]

@@ -38,10 +38,10 @@ ROUNDS = 4  # of steps 2 and 3
 KEPT = 2  # short runs of a cell that go on to their ends
 GLANCE = 4  # passes after which another family's partition shows what it is worth
 PARTITIONS = 3  # of other families that go on
+DISTINCT = 0.003  # of all rows: a difference of counts that tells partitions apart
 ALIKE = 1e-3  # nats between short runs that are on the same way
 
 Start = tuple[Array, Array, Array]
-Named = tuple[str, Start]
 Move = Callable[[Array, Array, Array], Start]
 
 
@@ -130,12 +130,20 @@ class Portfolio:
 
     def nested(self, changed: set[Key]) -> set[Key]:
         """Every family from the other families' fits with the same number of components."""
-        groups = []
+        groups: list[Attempts | None] = []
         for k in self._descending():
-            donors = [f for f in self.board.families if (f.name, k) in changed]
+            donors = self._sources(k, changed)
+            if not donors:
+                continue
+            starts = zip(*(solution.start for _, solution in donors), strict=True)
+            n, means, scatter = (np.stack(part) for part in starts)
             for family in self.board.families:
-                starts = self._donated(family, donors, k)
-                groups.append(self.board.attempts(family, starts))
+                use = self._donors(family, donors, np.sort(n, axis=1))
+                if use:
+                    names = tuple(f"nested {donors[i][0].name}" for i in use)
+                    target = self.board[family.name, k].value
+                    group = Attempts(family, n[use], means[use], scatter[use], names, target)
+                    groups.append(group)
         return self._short_then_whole(groups, GLANCE, PARTITIONS)
 
     def splits(self, changed: set[Key]) -> set[Key]:
@@ -210,14 +218,19 @@ class Portfolio:
         return self._whole(self._promising(ended, kept) for ended in short)
 
     def _promising(self, ended: Ended, kept: int) -> Attempts | None:
-        value = ended.log_likelihood
-        best: list[Solution] = []
-        for i in np.argsort(-value, kind="stable"):
-            if len(best) == kept or not np.isfinite(value[i]):
+        value, use = ended.log_likelihood, list[int]()
+        for i in np.argsort(-value, kind="stable").tolist():
+            if len(use) == kept or not np.isfinite(value[i]):
                 break
-            if not best or best[-1].log_likelihood - value[i] > ALIKE:
-                best.append(Solution(ended, int(i)))
-        return self.board.attempts(ended.family, [(s.name, s.start) for s in best])
+            if not use or value[use[-1]] - value[i] > ALIKE:
+                use.append(i)
+        if not use:
+            return None
+        names = tuple(ended.names[i] for i in use)
+        target = self.board[ended.family.name, ended.n.shape[1]].value
+        return Attempts(
+            ended.family, ended.n[use], ended.means[use], ended.scatter[use], names, target
+        )
 
     # -- looking up --------------------------------------------------------------------------
 
@@ -249,16 +262,23 @@ class Portfolio:
         key = family.name, k
         return self.board[key].best if key in self.board else None
 
-    def _donated(self, family: Family, donors: Sequence[Family], k: int) -> list[Named]:
-        """Other families' best fits."""
-        out: list[Named] = []
-        for donor in donors:
-            if donor is family or (family.name in UNIT_FREE and donor.name not in UNIT_FREE):
+    def _donors(
+        self, family: Family, donors: Sequence[tuple[Family, Solution]], counts: Array
+    ) -> list[int]:
+        """Which fits a family starts from: other families', each partition once.
+
+        Partitions with the same counts are taken for the same one.
+        """
+        use: list[int] = []
+        for i, (donor, _) in enumerate(donors):
+            own = donor.name == family.name
+            units = family.name in UNIT_FREE and donor.name not in UNIT_FREE
+            if own or units:
                 continue
-            solution = self._best(donor, k)
-            if solution is not None:
-                out.append((f"nested {donor.name}", solution.start))
-        return out
+            near = DISTINCT * counts[i].sum()
+            if all(np.abs(counts[i] - counts[j]).max() > near for j in use):
+                use.append(i)
+        return use
 
     def _cells(self, keys: Sequence[Key]) -> list[tuple[Family, int]]:
         named = {family.name: family for family in self.board.families}
