@@ -7,6 +7,11 @@ One side is `annihilate` from 30 components down to 1, by message length. The ot
 K = 1..15 from one k-means start each, all in the same passes, and takes the smallest BIC. Both use
 the numba engine, full covariances and the same tolerance. Sides take turns,
 seed after seed; data differ between seeds.
+
+On one core, 200,000 x 5: both chose 8 in three seeds of three; one run took 4.4 s and 331 to 399
+passes, the search 5.4 s and 120 to 145 passes, of 15 fits each (1.2 times as long). BIC of the one
+run was between 1.8 lower and 42 higher. Most of its passes are made with more components than are
+needed, where EM is slow.
 """
 
 from __future__ import annotations

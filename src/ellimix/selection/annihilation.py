@@ -7,9 +7,9 @@ fit has converged its length is recorded, a component is taken out, and the fit 
 The shortest message wins. All that is one run from one start, whose place matters little:
 components begin everywhere, and those that are not needed go.
 
-The formula is made for many rows. With few, and few features, a clump of 15 rows may pay for itself:
-of 20 data sets of three groups far apart (600 rows, 2 features) 18 gave 3 and two gave 4. Every
-stage keeps its report, so that another criterion may choose.
+The formula is made for many rows. With few, and few features, a clump of 15 rows may pay for
+itself: of 20 data sets of three groups far apart (600 rows, 2 features) 18 gave 3 and two gave 4.
+Every stage keeps its report, so that another criterion may choose.
 """
 
 from __future__ import annotations

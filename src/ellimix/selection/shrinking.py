@@ -20,11 +20,11 @@ from ellimix.report import FitReport
 from ellimix.sources.base import Source
 from ellimix.sources.threads import one_blas_thread
 
-# Change of the message length, in units of a component's price, below which a fit with one number of
-# components has come to its end. A price is tens of nats whatever n is, so a tolerance a row would
-# be far too loose for many rows. From 0.1 down to 0.005 prices, and at 0.1 nats, choices become no
-# better: the smaller, the more small clumps of rows are found that pay for themselves, and with
-# 20,000 overlapping rows there are 860 passes for 250.
+# Change of the message length, in units of a component's price, below which a fit with one number
+# of components has come to its end. A price is tens of nats whatever n is, so a tolerance a row
+# would be far too loose for many rows. From 0.1 down to 0.005 prices choices become no better: the
+# smaller, the more small clumps of rows are found that pay for themselves, and with 20,000
+# overlapping rows there are 860 passes for 250.
 STILL: Final = 0.05
 ACCELERATION: Final = "auto"
 # So many of the least probable components are taken out on trial, for so many iterations each. The
