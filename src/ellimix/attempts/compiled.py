@@ -20,15 +20,10 @@ from ellimix.records import Array, Block
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.threads import available_threads, pool
 
-_STATUS = {
-    End.CONVERGED: Status.CONVERGED,
-    End.MAX_ITER: Status.MAX_ITER,
-    End.COLLAPSED: Status.COLLAPSED,
-    End.EMPTY: Status.EMPTY,
-    End.OVERFLOW: Status.OVERFLOW,
-    End.HOPELESS: Status.STOPPED,
-    End.UNTRIED: Status.STOPPED,
-}
+_STATUS = (  # by the number of the end
+    *(Status.CONVERGED, Status.MAX_ITER, Status.COLLAPSED, Status.EMPTY, Status.OVERFLOW),
+    *(Status.STOPPED, Status.STOPPED),
+)
 _FAILED = (End.COLLAPSED, End.EMPTY, End.OVERFLOW, End.UNTRIED)
 # rows times components of all fits under which a second thread costs more than it saves
 SMALL = 30_000
@@ -181,15 +176,15 @@ class _Flat:
 
     def ended(self, attempts: Sequence[Attempts]) -> list[Ended]:
         """The fits, in their groups."""
-        ends = [End(code) for code in self.outcome[:, 0].tolist()]
-        log_likelihood = self.totals[:, 0].copy()
-        log_likelihood[[end in _FAILED for end in ends]] = -np.inf
+        codes = self.outcome[:, 0]
+        status = [_STATUS[code] for code in codes.tolist()]
+        log_likelihood = np.where(np.isin(codes, _FAILED), -np.inf, self.totals[:, 0])
+        given_up = codes == End.HOPELESS
         out, fit, at = [], 0, 0
         for group in attempts:
             m, k, d = group.means.shape
             fits, parts = slice(fit, fit + m), slice(at, at + m * k)
             fit, at = fit + m, at + m * k
-            own = ends[fits]
             out.append(
                 Ended(
                     group.family,
@@ -203,8 +198,8 @@ class _Flat:
                     log_likelihood[fits],
                     self.totals[fits, 1],
                     self.outcome[fits, 1],
-                    tuple(_STATUS[end] for end in own),
-                    np.array([end is End.HOPELESS for end in own], dtype=np.bool_),
+                    tuple(status[fits]),
+                    given_up[fits],
                     group.names,
                     self.outcome[fits, 2],
                 )

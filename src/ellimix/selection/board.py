@@ -157,17 +157,27 @@ class Board:
         ahead = np.flatnonzero(value > entry.value)  # the others change nothing
         if not ahead.size:
             return False
-        ahead = ahead[np.argsort(-value[ahead], kind="stable")]
-        spurious = self._spurious(group, ahead)
-        bad, good = ahead[spurious], ahead[~spurious]
-        known = -np.inf if entry.spurious is None else entry.spurious.log_likelihood
-        if bad.size and value[bad[0]] > known:
-            entry.spurious = Solution(group, int(bad[0]))
-        if not good.size:
+        best = self._best_sound(group, ahead[np.argsort(-value[ahead], kind="stable")])
+        if best < 0:
             return False
-        better = bool(value[good[0]] > entry.value + SAME)
-        entry.best = Solution(group, int(good[0]))
+        better = bool(value[best] > entry.value + SAME)
+        entry.best = Solution(group, best)
         return better
+
+    def _best_sound(self, group: Ended, ahead: NDArray[np.intp]) -> int:
+        """The first of these fits, best first, that the guard lets pass; -1 for none."""
+        entry = self._entries[group.family.name, group.n.shape[1]]
+        # as a rule the first one is sound, and the others need no judgement
+        for which in (ahead[:1], ahead[1:]):
+            if not which.size:
+                return -1
+            spurious = self._spurious(group, which)
+            known = -np.inf if entry.spurious is None else entry.spurious.log_likelihood
+            if spurious[0] and group.log_likelihood[which[0]] > known:
+                entry.spurious = Solution(group, int(which[0]))
+            if not spurious.all():
+                return int(which[np.argmin(spurious)])
+        return -1
 
     def _spurious(self, group: Ended, which: NDArray[np.intp]) -> NDArray[np.bool_]:
         setting = self.setting

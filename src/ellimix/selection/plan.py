@@ -90,26 +90,23 @@ class Plan:
         portfolio = self.portfolio
         changed = portfolio.from_partitions(self._trees(TREES[:1]), careful=True)
         changed |= portfolio.from_partitions(self._trees(TREES[1:]))
-        for number in range(self.effort.rounds):
-            if not changed or self.late():
-                break
-            self.tell("families and neighbours", 0.2 + 0.15 * number)
-            better = portfolio.nested(changed)
-            better |= portfolio.splits(changed | better)
-            better |= portfolio.merges(changed | better)
-            changed = better
+        self._exchange(changed, 0.2)
         self.tell("best cells", 0.7)
         promising = self._promising()
         better = portfolio.moves(promising)
         better |= portfolio.short_runs(promising, self._draws)
-        if better and not self.late():
-            self.tell("best cells again", 0.9)
-            better |= portfolio.nested(better)
-            better |= portfolio.splits(better)
-            portfolio.merges(better)
+        self._exchange(better, 0.8)
         self.tell("ends", 0.95)
         portfolio.to_the_end()
         self.tell("done", 1.0)
+
+    def _exchange(self, changed: set[Key], share: float) -> None:
+        """Exchanges between families and numbers of components until nothing gets better."""
+        for number in range(self.effort.rounds):
+            if not changed or self.late():
+                return
+            self.tell("families and neighbours", share + 0.02 * number)
+            changed = self.portfolio.exchange(changed)
 
     def _trees(self, kinds: Sequence[tuple[str, str]]) -> dict[str, dict[int, Start]]:
         """Partitions by agglomerations, by name and number of components."""

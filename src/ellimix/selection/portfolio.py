@@ -1,11 +1,12 @@
 """Which fits a search runs, in what order: the ones that promise most first.
 
 1  trees       every family and K from the cuts of hierarchical agglomerations
-2  nested      each family goes on from the fits of other families with the same K
-3  splits      from K - 1: each component cut in two; from K + 1: the cheapest merges
-4  again       steps 2 and 3 for what became better, until nothing does
-5  moves       the best cells: a merge and a split at once (Ueda et al. 2000), and short runs from
+2  exchange    each family from the fits of other families with the same K; from its own with K - 1,
+               each component cut in two; from its own with K + 1, the cheapest merges
+3  again       step 2 from what became better, until nothing does
+4  moves       the best cells: a merge and a split at once (Ueda et al. 2000), and short runs from
                random rows (Biernacki, Celeux & Govaert 2003), the best of which go on
+5  ends        every cell's best fit, as far as it goes
 
 Families that do not depend on the columns' units take starts from one another alone, so that
 neither do their results; the others take starts from all.
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ellimix.attempts.base import Attempts, Ended, Runner
 from ellimix.attempts.moves import exchanges, merges, splits
@@ -31,13 +33,11 @@ UNIT_FREE = frozenset(("EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVV", "VVV"))
 # partitions that depend on the columns' units
 OWN_UNITS = frozenset(("tree VII VARS", "tree VVV VARS"))
 
-SHORT = 8  # passes of a short run
+SHORT = 5  # passes of a short run
 JUDGED = 10  # passes after which a run that is not going to be the best is given up
-MERGES = 3  # pairs that are tried
-ROUNDS = 4  # of steps 2 and 3
-KEPT = 2  # short runs of a cell that go on to their ends
-GLANCE = 4  # passes after which another family's partition shows what it is worth
-PARTITIONS = 3  # of other families that go on
+MERGES = 2  # pairs that are tried
+ROUNDS = 8  # of step 2 at most
+KEPT = 3  # short runs of a cell that go on to their ends
 DISTINCT = 0.003  # of all rows: a difference of counts that tells partitions apart
 ALIKE = 1e-3  # nats between short runs that are on the same way
 
@@ -123,52 +123,31 @@ class Portfolio:
         """Every cell's best fit, as far as it goes."""
         groups = []
         for family, k in self._cells(list(self.board)):
-            best = self._best(family, k)
+            best = self.board[family.name, k].best
             if best is not None:
                 groups.append(self.board.attempts(family, [(best.name, best.start)]))
         self._run([g for g in groups if g is not None], self.effort.tolerance, None, True)
 
-    def nested(self, changed: set[Key]) -> set[Key]:
-        """Every family from the other families' fits with the same number of components."""
-        groups: list[Attempts | None] = []
-        for k in self._descending():
-            donors = self._sources(k, changed)
-            if not donors:
-                continue
-            starts = zip(*(solution.start for _, solution in donors), strict=True)
-            n, means, scatter = (np.stack(part) for part in starts)
-            for family in self.board.families:
-                use = self._donors(family, donors, np.sort(n, axis=1))
-                if use:
-                    names = tuple(f"nested {donors[i][0].name}" for i in use)
-                    target = self.board[family.name, k].value
-                    group = Attempts(family, n[use], means[use], scatter[use], names, target)
-                    groups.append(group)
-        return self._short_then_whole(groups, GLANCE, PARTITIONS)
+    def exchange(self, changed: set[Key]) -> set[Key]:
+        """Every cell from its neighbours that changed, all at once.
 
-    def splits(self, changed: set[Key]) -> set[Key]:
-        """Every cell whose neighbour with one component less changed, from its splits."""
-        better: set[Key] = set()
-        for k in sorted(self.board.components)[1:]:
-            sources = self._sources(k - 1, changed | better)
-            better |= self._short_then_whole(self._moved("split", sources, splits))
-        return better
-
-    def merges(self, changed: set[Key]) -> set[Key]:
-        """Every cell whose neighbour with one component more changed, from its merges."""
-        better: set[Key] = set()
-        for k in self._descending()[1:]:
-            sources = self._sources(k + 1, changed | better)
-            better |= self._short_then_whole(self._moved("merge", sources, _cheap(merges)))
-        return better
+        From other families' fits with the same number of components, from the splits of its own
+        family's fit with one component less, and from the merges of that with one more.
+        """
+        return self._short_then_whole(
+            _joined(
+                [
+                    *self._nested(changed),
+                    *self._moves(changed, "split", splits),
+                    *self._moves(changed, "merge", _cheap(merges)),
+                ]
+            )
+        )
 
     def moves(self, keys: Sequence[Key]) -> set[Key]:
         """The fits of some cells, with two components merged and another one split."""
-        groups: list[Attempts | None] = []
-        for k in sorted({k for _, k in keys if k > 2}):
-            sources = self._sources(k, set(keys))
-            groups += self._moved("split and merge", sources, _cheap(exchanges))
-        return self._short_then_whole(groups)
+        several = {key for key in keys if key[1] > 2}
+        return self._short_then_whole(self._moves(several, "split and merge", _cheap(exchanges)))
 
     def short_runs(self, keys: Sequence[Key], draws: Callable[[int], list[Start]]) -> set[Key]:
         """Some cells from `draws` of k rows each."""
@@ -201,9 +180,7 @@ class Portfolio:
         )
         return self.board.add(ended)
 
-    def _short_then_whole(
-        self, groups: Iterable[Attempts | None], passes: int = SHORT, kept: int = KEPT
-    ) -> set[Key]:
+    def _short_then_whole(self, groups: Iterable[Attempts | None], kept: int = KEPT) -> set[Key]:
         """Short runs, of which the best few of each cell go on."""
         some = [group for group in groups if group is not None]
         if not some or self.stop():
@@ -211,7 +188,7 @@ class Portfolio:
         short = self.runner.run(
             some,
             tolerance=self.effort.rough,
-            max_iter=passes,
+            max_iter=SHORT,
             careful=False,
             stop=self.stop,
         )
@@ -227,10 +204,7 @@ class Portfolio:
         if not use:
             return None
         names = tuple(ended.names[i] for i in use)
-        target = self.board[ended.family.name, ended.n.shape[1]].value
-        return Attempts(
-            ended.family, ended.n[use], ended.means[use], ended.scatter[use], names, target
-        )
+        return self._group(ended.family, ended.n[use], ended.means[use], ended.scatter[use], names)
 
     # -- looking up --------------------------------------------------------------------------
 
@@ -238,45 +212,69 @@ class Portfolio:
         """The best fits of k components of the cells among these."""
         found = []
         for family in self.board.families:
-            solution = self._best(family, k)
-            if solution is not None and (family.name, k) in among:
+            key = family.name, k
+            solution = self.board[key].best if key in among else None
+            if solution is not None:
                 found.append((family, solution))
         return found
 
-    def _moved(
-        self, name: str, sources: Sequence[tuple[Family, Solution]], move: Move
-    ) -> list[Attempts | None]:
-        """Starts by a move from fits of one number of components."""
-        if not sources:
-            return []
-        starts = zip(*(solution.start for _, solution in sources), strict=True)
-        n, means, scatter = move(*(np.stack(part) for part in starts))
-        target = (self.board[family.name, n.shape[2]].value for family, _ in sources)
-        names = (name,) * n.shape[1]
-        return [
-            Attempts(family, n[i], means[i], scatter[i], names, value)
-            for i, ((family, _), value) in enumerate(zip(sources, target, strict=True))
-        ]
+    def _nested(self, changed: set[Key]) -> list[Attempts]:
+        """Starts from the fits of other families with the same number of components."""
+        groups: list[Attempts] = []
+        for k in self._descending():
+            donors = self._sources(k, changed)
+            if not donors:
+                continue
+            starts = zip(*(solution.start for _, solution in donors), strict=True)
+            n, means, scatter = (np.stack(part) for part in starts)
+            counts = np.sort(n, axis=1)
+            apart = np.abs(counts[:, None] - counts).max(axis=2)
+            alike = apart <= DISTINCT * counts[0].sum()
+            for family in self.board.families:
+                use = self._donors(family, donors, alike)
+                if use:
+                    names = tuple(f"nested {donors[i][0].name}" for i in use)
+                    groups.append(self._group(family, n[use], means[use], scatter[use], names))
+        return groups
 
-    def _best(self, family: Family, k: int) -> Solution | None:
-        key = family.name, k
-        return self.board[key].best if key in self.board else None
+    def _moves(self, changed: set[Key], name: str, move: Move) -> list[Attempts]:
+        """Starts by a move from the fits that changed, where the search has such cells."""
+        groups: list[Attempts] = []
+        for k in self._descending():
+            sources = self._sources(k, changed)
+            if not sources or (name == "merge" and k == 1):
+                continue
+            starts = zip(*(solution.start for _, solution in sources), strict=True)
+            n, means, scatter = move(*(np.stack(part) for part in starts))
+            if n.shape[2] in self.board.components:
+                names = (name,) * n.shape[1]
+                groups += [
+                    self._group(family, n[i], means[i], scatter[i], names)
+                    for i, (family, _) in enumerate(sources)
+                ]
+        return groups
+
+    def _group(
+        self, family: Family, n: Array, means: Array, scatter: Array, names: tuple[str, ...]
+    ) -> Attempts:
+        target = self.board[family.name, n.shape[1]].value
+        return Attempts(family, n, means, scatter, names, target)
 
     def _donors(
-        self, family: Family, donors: Sequence[tuple[Family, Solution]], counts: Array
+        self,
+        family: Family,
+        donors: Sequence[tuple[Family, Solution]],
+        alike: NDArray[np.bool_],
     ) -> list[int]:
-        """Which fits a family starts from: other families', each partition once.
+        """Which fits a family starts from: other families', those that are `alike` once.
 
         Partitions with the same counts are taken for the same one.
         """
-        use: list[int] = []
+        free, use = family.name in UNIT_FREE, list[int]()
         for i, (donor, _) in enumerate(donors):
-            own = donor.name == family.name
-            units = family.name in UNIT_FREE and donor.name not in UNIT_FREE
-            if own or units:
+            if donor is family or (free and donor.name not in UNIT_FREE):
                 continue
-            near = DISTINCT * counts[i].sum()
-            if all(np.abs(counts[i] - counts[j]).max() > near for j in use):
+            if not alike[i, use].any():
                 use.append(i)
         return use
 
@@ -286,6 +284,26 @@ class Portfolio:
 
     def _descending(self) -> list[int]:
         return sorted(self.board.components, reverse=True)
+
+
+def _joined(groups: Sequence[Attempts]) -> list[Attempts]:
+    """Groups of the same cell as one."""
+    cells: dict[Key, list[Attempts]] = {}
+    for group in groups:
+        cells.setdefault((group.family.name, group.n.shape[1]), []).append(group)
+    return [
+        own[0]
+        if len(own) == 1
+        else Attempts(
+            own[0].family,
+            np.concatenate([group.n for group in own]),
+            np.concatenate([group.means for group in own]),
+            np.concatenate([group.scatter for group in own]),
+            tuple(name for group in own for name in group.names),
+            own[0].target,
+        )
+        for own in cells.values()
+    ]
 
 
 def _cheap(move: Callable[[Array, Array, Array, int], Start]) -> Move:
