@@ -23,7 +23,8 @@ from ellimix.em import Fits, Observer, Task, run
 from ellimix.engines import NAMES, Engine, choose
 from ellimix.errors import DataError, FitFailed, FitWarning, Status
 from ellimix.estimators.callbacks import FitCallbacks, with_callbacks
-from ellimix.estimators.fitted import FittedMixture, row_weights
+from ellimix.estimators.fitted import FittedMixture
+from ellimix.estimators.methods import row_weights
 from ellimix.estimators.starting import GivenParameters, first_steps
 from ellimix.estimators.verbose import VerboseObserver
 from ellimix.inference.likelihood import MaximumLikelihood
@@ -171,10 +172,6 @@ class GaussianMixture(FittedMixture):
         "acceleration": [StrOptions({*ACCELERATORS, "sample"}), None],
     }
 
-    mixture_: Mixture
-    report_: FitReport
-    labels_: NDArray[np.int64]
-
     def __init__(
         self,
         n_components: int = 1,
@@ -276,6 +273,7 @@ class GaussianMixture(FittedMixture):
             self._names(),
         )
         self._keep(_best(reports), reports, source, engine)
+        self._warn()
         callbacks.finish()
         return self
 
@@ -331,10 +329,6 @@ class GaussianMixture(FittedMixture):
             return STARTS[self.init_params]
         return Given(np.asarray(self.init_params))
 
-    def _names(self) -> tuple[str, ...] | None:
-        names = getattr(self, "feature_names_in_", None)
-        return None if names is None else tuple(map(str, names))
-
     def _check_warm_start(self, family: Family, k: int, d: int) -> None:
         old = self.mixture_
         if (old.family.name, old.n_components, old.n_features) != (family.name, k, d):
@@ -362,30 +356,13 @@ class GaussianMixture(FittedMixture):
             "lower_bounds_": list(best.trace),
         }
 
-    def _keep(
-        self, best: FitReport, reports: list[FitReport], source: MemorySource, engine: Engine
-    ) -> None:
-        """Write the fitted attributes, and warn where there is reason."""
-        if self.order == "weight":
-            best = best.by_weight()
-        mixture = best.mixture
-        if mixture is None:
-            raise AssertionError("the best fit has a mixture")
-        for stale in ("_assigned", "_stream"):
-            self.__dict__.pop(stale, None)
-        self._dtype = source.rows.dtype
-        self.mixture_ = mixture
-        self.report_ = best
-        self.reports_ = reports
-        self.converged_ = best.status is Status.CONVERGED
-        self.n_iter_ = best.n_iter
-        self.lower_bound_ = best.objective
-        self.lower_bounds_ = list(best.trace)
-        self.labels_ = mixture.score_rows(source, engine).labels
-        if best.status is Status.MAX_ITER and self.max_iter > 0:
-            warnings.warn(best.message, ConvergenceWarning, stacklevel=5)
-        elif best.status is Status.INTERRUPTED or best.status.failed:
-            warnings.warn(best.message, FitWarning, stacklevel=5)
+    def _warn(self) -> None:
+        """Warn where there is something to know of the fit."""
+        report = self.report_
+        if report.status is Status.MAX_ITER and self.max_iter > 0:
+            warnings.warn(report.message, ConvergenceWarning, stacklevel=5)
+        elif report.status is Status.INTERRUPTED or report.status.failed:
+            warnings.warn(report.message, FitWarning, stacklevel=5)
 
 
 def _all_of(observers: Sequence[Observer]) -> Observer | None:

@@ -7,6 +7,11 @@ from time import perf_counter
 from ellimix.em import Fits, Progress
 
 
+def print_step(step: str, share: float) -> None:
+    """A step of a search, and the share of the work that lies behind it."""
+    print(f"Search: {share:4.0%}  {step}")
+
+
 class VerboseObserver:
     """Prints the progress of fits.
 
