@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ellimix.estimators.search import GaussianMixtureSearch, select
     from ellimix.persist import load, save
     from ellimix.report import FitReport
+    from ellimix.selection.combining import ClusterTree, combine
 
 _HOMES = {
     "GaussianMixture": "ellimix.estimators.gaussian_mixture",
@@ -44,6 +45,8 @@ _HOMES = {
     "Mixture": "ellimix.density.mixture",
     "FitReport": "ellimix.report",
     "FAMILIES": "ellimix.covariance",
+    "ClusterTree": "ellimix.selection.combining",
+    "combine": "ellimix.selection.combining",
     "load": "ellimix.persist",
     "save": "ellimix.persist",
     "Status": "ellimix.errors",
@@ -58,6 +61,7 @@ _MODULES = {"covariance", "datasets", "errors", "plots"}
 
 __all__ = [
     "FAMILIES",
+    "ClusterTree",
     "DataError",
     "EllimixError",
     "FitFailed",
@@ -70,6 +74,7 @@ __all__ = [
     "ModelFileError",
     "Status",
     "__version__",
+    "combine",
     "covariance",
     "datasets",
     "errors",

@@ -113,6 +113,16 @@ def inline(function: Any, names: dict[str, Any]) -> Any:
     return njit(error_model="numpy", **options)(filled)
 
 
+def inlined(function: FunctionType) -> Any:
+    """A function for use in compiled ones: its statements stand where it is called.
+
+    What is compiled on its own and linked is compiled twice.
+    """
+    from numba import njit
+
+    return njit(inline="always", error_model="numpy")(function)
+
+
 def fingerprint(*sources: Path) -> str:
     """A short digest of source files."""
     digest = hashlib.sha256()

@@ -1,28 +1,25 @@
-"""Attempts by the compiled loop: a fit is one call, and fits share the threads."""
+"""Attempts by the compiled loop: a step of a search is one call a thread."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ellimix.attempts.base import Attempts, Ended
-from ellimix.attempts.compiler import End, e_step, whole_fits
-from ellimix.covariance import FAMILIES
-from ellimix.covariance.base import Structure
-from ellimix.covariance.kernels.compiler import m_step
+from ellimix.attempts.compiler import End, e_step, run_fits
+from ellimix.covariance.kernels.compiler import CODES, m_step
 from ellimix.engines.kernels import compiler as passes
 from ellimix.engines.numba_engine import Layout, NumbaEngine
 from ellimix.errors import Status
-from ellimix.inference.base import LOG_2PI
 from ellimix.records import Array, Block
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.threads import available_threads, pool
 
-_CODES = {name: code for code, name in enumerate(FAMILIES)}
 _STATUS = {
     End.CONVERGED: Status.CONVERGED,
     End.MAX_ITER: Status.MAX_ITER,
@@ -30,9 +27,12 @@ _STATUS = {
     End.EMPTY: Status.EMPTY,
     End.OVERFLOW: Status.OVERFLOW,
     End.HOPELESS: Status.STOPPED,
+    End.UNTRIED: Status.STOPPED,
 }
-_FAILED = (End.COLLAPSED, End.EMPTY, End.OVERFLOW)
-FEW = 4  # fits in a piece of work
+_FAILED = (End.COLLAPSED, End.EMPTY, End.OVERFLOW, End.UNTRIED)
+# rows times components of all fits under which a second thread costs more than it saves
+SMALL = 30_000
+PATIENCE = 0.02  # seconds after which the clock is asked again
 
 
 @final
@@ -71,117 +71,70 @@ class CompiledRunner:
         judged: int | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> list[Ended]:
-        """Run all of them; see `Runner`."""
-        limits = tolerance, max_iter, max_iter if judged is None else judged
-        ended = [_prepared(group) for group in attempts]
-        pieces = [
-            (group, state, part)
-            for group, state in zip(attempts, ended, strict=True)
-            for part in _parts(len(group.names))
-        ]
-        # the long ones first, so that threads end together
-        pieces.sort(key=lambda piece: -piece[0].n.shape[1] * (piece[2].stop - piece[2].start))
-        if self.threads == 1 or len(pieces) == 1:
-            for piece in pieces:
-                self._run(*piece, *limits, stop)
-        else:
-            workers = pool(self.threads)
-            futures = [workers.submit(self._run, *piece, *limits, stop) for piece in pieces]
-            try:
-                for future in futures:
-                    future.result()
-            finally:
-                for future in futures:
-                    future.cancel()
-                wait(futures)
-        return [self._ended(g, state) for g, state in zip(attempts, ended, strict=True)]
+        """Run all of them; see `Runner`. A fit is one thread's: threads change no bit."""
+        flat = _Flat.of(attempts, self.d)
+        stopped = np.zeros(1, dtype=np.int64)
+        limits = (
+            self.reg_covar,
+            tolerance,
+            max_iter,
+            max_iter if judged is None else judged,
+            stopped,
+        )
+        order = np.argsort(-flat.sizes, kind="stable")  # the long ones first
+        work = int(flat.sizes.sum()) * self.layout.rows
+        if work < SMALL:
+            self._run(flat, order, *limits)
+            return flat.ended(attempts)
+        threads = min(self.threads, order.size)
+        shares = [np.ascontiguousarray(order[number::threads]) for number in range(threads)]
+        futures = {pool(threads).submit(self._run, flat, share, *limits) for share in shares}
+        running = set(futures)
+        try:
+            while running:
+                running = wait(running, timeout=None if stop is None else PATIENCE).not_done
+                if stop is not None and stop():
+                    stopped[0] = 1
+        finally:
+            stopped[0] = 1  # where this was interrupted: the threads end soon
+            wait(running)
+        for future in futures:
+            future.result()
+        return flat.ended(attempts)
 
-    def _run(
-        self,
-        group: Attempts,
-        state: _State,
-        part: slice,
-        tolerance: float,
-        max_iter: int,
-        judged: int,
-        stop: Callable[[], bool] | None,
-    ) -> None:
-        if stop is not None and stop():
-            return
-        diagonal = _diagonal(group)
+    def _run(self, flat: _Flat, todo: NDArray[np.int64], *limits: Any) -> None:
         width = self.layout.x.shape[1]
-        size, where = passes.places(width, "diagonal" if diagonal else "full", 64)
-        places = np.diag(where) if diagonal else np.ascontiguousarray(where)
-        whole_fits(diagonal)(
-            e_step(diagonal, width),
+        size, where = passes.places(width, "diagonal", 64)
+        full_size, full_where = passes.places(width, "full", 64)
+        run_fits()(
+            e_step(True, width),
+            e_step(False, width),
             m_step(),
             self.layout.x,
             self.layout.weight,
             self.layout.rows,
-            places,
+            np.diag(where),
             size,
-            _CODES[group.family.name],
-            self.reg_covar,
-            tolerance,
-            max_iter,
-            judged,
-            group.target,
-            *(array[part] for array in state.arrays),
+            np.ascontiguousarray(full_where),
+            full_size,
+            *limits,
+            todo,
+            *flat.arrays,
         )
-
-    def _ended(self, group: Attempts, state: _State) -> Ended:
-        ends = [End(code) for code in state.outcome[:, 0].tolist()]
-        log_likelihood, entropy = state.totals[:, 0].copy(), state.totals[:, 1]
-        failed = [end in _FAILED for end in ends]
-        log_likelihood[failed] = -np.inf
-        if _diagonal(group):
-            self._fill_scatter(state, np.isfinite(log_likelihood))
-        return Ended(
-            group.family,
-            state.n,
-            state.means,
-            state.scatter,
-            state.shares,
-            state.center,
-            state.factor,
-            state.log_det,
-            log_likelihood,
-            entropy,
-            state.outcome[:, 1],
-            tuple(_STATUS[end] for end in ends),
-            np.array([end is End.HOPELESS for end in ends], dtype=np.bool_),
-            group.names,
-            state.outcome[:, 2],
-        )
-
-    def _fill_scatter(self, state: _State, sound: Any) -> None:
-        """Whole scatter matrices for fits that only needed the diagonals."""
-        index = np.flatnonzero(sound)
-        if not index.size or self.d == 1:
-            return
-        width = self.layout.x.shape[1]
-        size, where = passes.places(width, "full", 64)
-        k, d = state.means.shape[1:]
-        center, factor = np.zeros((index.size, k, width)), np.zeros((index.size, k, width, width))
-        center[..., :d], factor[..., :d, :d] = state.center[index], state.factor[index]
-        with np.errstate(divide="ignore"):
-            offset = np.log(state.shares[index]) - 0.5 * (state.log_det[index] + d * LOG_2PI)
-        sums, totals = np.zeros((index.size, k, size)), np.zeros((index.size, 2))
-        e_step(False, width)(
-            self.layout.x, self.layout.weight, self.layout.rows,
-            center, factor, offset, sums, totals,
-        )  # fmt: skip
-        n, s1 = sums[..., 0], sums[..., 1 : 1 + d]
-        shift = s1 / np.where(n > 0.0, n, 1.0)[..., None]
-        second = sums[..., where[:d, :d]]
-        state.scatter[index] = second - s1[..., :, None] * shift[..., None, :]
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class _State:
-    """The arrays that the compiled loop reads and writes."""
+class _Flat:
+    """All fits of a call, one component after the other; what the compiled loop reads and writes.
 
+    Fit f has components first[f] to first[f] + sizes[f] of the arrays.
+    """
+
+    codes: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    first: NDArray[np.int64]
+    targets: Array
     n: Array
     means: Array
     scatter: Array
@@ -190,34 +143,68 @@ class _State:
     factor: Array
     log_det: Array
     totals: Array
-    outcome: Any
+    outcome: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, attempts: Sequence[Attempts], d: int) -> _Flat:
+        """The fits' starts."""
+        counts = [len(group.names) for group in attempts]
+        codes = np.repeat([CODES[group.family.name] for group in attempts], counts)
+        sizes = np.repeat([group.n.shape[1] for group in attempts], counts)
+        targets = np.repeat([group.target for group in attempts], counts)
+        c, m = int(sizes.sum()), int(sizes.size)
+        return cls(
+            codes.astype(np.int64),
+            sizes.astype(np.int64),
+            (np.cumsum(sizes) - sizes).astype(np.int64),
+            targets.astype(np.float64),
+            np.concatenate([group.n.reshape(-1) for group in attempts]),
+            np.concatenate([group.means.reshape(-1, d) for group in attempts]),
+            np.concatenate([group.scatter.reshape(-1, d, d) for group in attempts]),
+            np.zeros(c),
+            np.zeros((c, d)),
+            np.zeros((c, d, d)),
+            np.zeros(c),
+            np.full((m, 2), -np.inf),
+            np.full((m, 3), [End.UNTRIED, 0, -1], dtype=np.int64),
+        )
 
     @property
     def arrays(self) -> tuple[Any, ...]:
+        """In the order of the compiled loop's arguments."""
         return (
-            *(self.n, self.means, self.scatter, self.shares, self.center),
-            *(self.factor, self.log_det, self.totals, self.outcome),
+            *(self.codes, self.sizes, self.first, self.targets, self.n, self.means, self.scatter),
+            *(self.shares, self.center, self.factor, self.log_det, self.totals, self.outcome),
         )
 
-
-def _prepared(group: Attempts) -> _State:
-    m, k, d = group.means.shape
-    return _State(
-        np.array(group.n, dtype=np.float64, order="C"),
-        np.array(group.means, dtype=np.float64, order="C"),
-        np.array(group.scatter, dtype=np.float64, order="C"),
-        np.zeros((m, k)),
-        np.zeros((m, k, d)),
-        np.zeros((m, k, d, d)),
-        np.zeros((m, k)),
-        np.full((m, 2), -np.inf),
-        np.full((m, 3), [End.HOPELESS, 0, -1], dtype=np.int64),  # not begun
-    )
-
-
-def _parts(m: int) -> Iterator[slice]:
-    return (slice(first, min(first + FEW, m)) for first in range(0, m, FEW))
-
-
-def _diagonal(group: Attempts) -> bool:
-    return group.family.structure in (Structure.SPHERICAL, Structure.DIAGONAL)
+    def ended(self, attempts: Sequence[Attempts]) -> list[Ended]:
+        """The fits, in their groups."""
+        ends = [End(code) for code in self.outcome[:, 0].tolist()]
+        log_likelihood = self.totals[:, 0].copy()
+        log_likelihood[[end in _FAILED for end in ends]] = -np.inf
+        out, fit, at = [], 0, 0
+        for group in attempts:
+            m, k, d = group.means.shape
+            fits, parts = slice(fit, fit + m), slice(at, at + m * k)
+            fit, at = fit + m, at + m * k
+            own = ends[fits]
+            out.append(
+                Ended(
+                    group.family,
+                    self.n[parts].reshape(m, k),
+                    self.means[parts].reshape(m, k, d),
+                    self.scatter[parts].reshape(m, k, d, d),
+                    self.shares[parts].reshape(m, k),
+                    self.center[parts].reshape(m, k, d),
+                    self.factor[parts].reshape(m, k, d, d),
+                    self.log_det[parts].reshape(m, k),
+                    log_likelihood[fits],
+                    self.totals[fits, 1],
+                    self.outcome[fits, 1],
+                    tuple(_STATUS[end] for end in own),
+                    np.array([end is End.HOPELESS for end in own], dtype=np.bool_),
+                    group.names,
+                    self.outcome[fits, 2],
+                )
+            )
+        return out

@@ -11,6 +11,8 @@ from numba import types
 
 from ellimix.attempts import loop
 from ellimix.compiled import compiled, fingerprint, inline, named
+from ellimix.covariance import FAMILIES
+from ellimix.covariance.base import Structure
 from ellimix.covariance.kernels.compiler import m_step, work_size
 from ellimix.covariance.triangular import EPS
 from ellimix.engines.kernels import compiler as passes
@@ -27,8 +29,13 @@ class End(IntEnum):
     EMPTY = 3
     OVERFLOW = 4
     HOPELESS = 5
+    UNTRIED = 6
 
 
+# families whose covariances are diagonal: the first ones
+DIAGONAL_CODES = sum(
+    family.structure in (Structure.SPHERICAL, Structure.DIAGONAL) for family in FAMILIES.values()
+)
 LEVEL = 4.0 * EPS  # a gain below this share of the log-likelihood is rounding
 
 
@@ -37,10 +44,9 @@ def _array(ndim: int, of: Any = types.float64) -> Any:
 
 
 @cache
-def whole_fits(diagonal: bool) -> Any:
-    """`loop.whole_fits` for families with diagonal covariances, or for the others."""
+def run_fits() -> Any:
+    """`loop.run_fits`, for all families and sizes."""
     names: dict[str, Any] = {
-        "DIAGONAL": diagonal,
         "LOG_2PI": LOG_2PI,
         "EMPTY_SHARE": EMPTY_SHARE,
         "ROUNDING": ROUNDING,
@@ -48,23 +54,25 @@ def whole_fits(diagonal: bool) -> Any:
         "WORK_SIZE": inline(work_size, {}),
         **{end.name: int(end) for end in End},
     }
-    label = f"{'diagonal' if diagonal else 'full'}_{fingerprint(Path(loop.__file__))}"
-    one = inline(loop.one_fit, names)
+    parts = {
+        "DIAGONAL_FIT": inline(loop.one_fit, {**names, "DIAGONAL": True}),
+        "FULL_FIT": inline(loop.one_fit, {**names, "DIAGONAL": False}),
+        "WHOLE_SCATTER": inline(loop.whole_scatter, names),
+        "DIAGONAL_CODES": DIAGONAL_CODES,
+    }
     integer, real = types.int64, types.float64
+    integers = _array(1, integer)
     signature = types.void(
-        *(
-            _function_type(e_step(diagonal, 1)),
-            _function_type(m_step()),
-            _array(3),
-            _array(2),
-            integer,
-        ),
-        *(_array(2, integer), integer),
-        *(integer, real, real, integer, integer, real),
-        *(_array(2), _array(3), _array(4)),
-        *(_array(2), _array(3), _array(4), _array(2), _array(2), _array(2, integer)),
+        *map(_function_type, (e_step(True, 1), e_step(False, 1), m_step())),
+        *(_array(3), _array(2), integer),
+        *(_array(2, integer), integer, _array(2, integer), integer),
+        *(real, real, integer, integer, integers),
+        *(integers, integers, integers, integers, _array(1)),
+        *(_array(1), _array(2), _array(3)),
+        *(_array(1), _array(2), _array(3), _array(1), _array(2), _array(2, integer)),
     )
-    return compiled(named(loop.whole_fits, label, {**names, "ONE_FIT": one}), signature)
+    label = fingerprint(Path(loop.__file__))
+    return compiled(named(loop.run_fits, label, {**names, **parts}), signature)
 
 
 def _function_type(function: Any) -> Any:

@@ -9,24 +9,32 @@ from __future__ import annotations
 
 import numpy as np
 
-DIAGONAL = LOG_2PI = EMPTY_SHARE = ROUNDING = LEVEL = WORK_SIZE = ONE_FIT = None
-CONVERGED = MAX_ITER = COLLAPSED = EMPTY = OVERFLOW = HOPELESS = None
+DIAGONAL = LOG_2PI = EMPTY_SHARE = ROUNDING = LEVEL = WORK_SIZE = DIAGONAL_CODES = None
+DIAGONAL_FIT = FULL_FIT = WHOLE_SCATTER = TAKE = None
+CONVERGED = MAX_ITER = COLLAPSED = EMPTY = OVERFLOW = HOPELESS = UNTRIED = None
 
 
-def whole_fits(
-    e_step,
+def run_fits(
+    diagonal_step,
+    full_step,
     m_step,
     x,
     weight,
     rows,
     where,
     size,
-    code,
+    full_where,
+    full_size,
     floor,
     tolerance,
     most,
     judged,
-    target,
+    stopped,
+    todo,
+    codes,
+    sizes,
+    first,
+    targets,
     n,
     means,
     scatter,
@@ -37,32 +45,65 @@ def whole_fits(
     totals,
     outcome,
 ):
-    """`one_fit` for each of m fits of one family and number of components, one after the other."""
-    for f in range(n.shape[0]):
-        ONE_FIT(
-            e_step,
-            m_step,
-            x,
-            weight,
-            rows,
-            where,
-            size,
-            code,
-            floor,
-            tolerance,
-            most,
-            judged,
-            target,
-            n[f],
-            means[f],
-            scatter[f],
-            shares[f],
-            center[f],
-            factor[f],
-            log_det[f],
-            totals[f],
-            outcome[f],
-        )
+    """Run some fits to their ends, one after the other, in place.
+
+    `todo` are the numbers of those fits. Fit f is of the family `codes[f]` and has `sizes[f]`
+    components, the first of which is number `first[f]` in the flat arrays: `n` (c,), `means`
+    (c, d), `scatter` (c, d, d), and so on. `stopped` (1,) becomes nonzero to end this early.
+    """
+    d = means.shape[1]
+    for f in todo:
+        if stopped[0] != 0:
+            return
+        k, at = sizes[f], first[f]
+        part_n, part_means = n[at : at + k], means[at : at + k]
+        part_scatter, part_shares = scatter[at : at + k], shares[at : at + k]
+        part_center, part_factor = center[at : at + k], factor[at : at + k]
+        part_log_det = log_det[at : at + k]
+        if codes[f] < DIAGONAL_CODES:
+            DIAGONAL_FIT(
+                diagonal_step, m_step, x, weight, rows, where, size, codes[f], floor, tolerance,
+                most, judged, targets[f], stopped, part_n, part_means, part_scatter, part_shares,
+                part_center, part_factor, part_log_det, totals[f], outcome[f],
+            )  # fmt: skip
+            if d > 1 and outcome[f, 0] in (CONVERGED, MAX_ITER, HOPELESS):
+                WHOLE_SCATTER(
+                    full_step, x, weight, rows, full_where, full_size, part_shares, part_center,
+                    part_factor, part_log_det, part_scatter,
+                )  # fmt: skip
+        else:
+            FULL_FIT(
+                full_step, m_step, x, weight, rows, full_where, full_size, codes[f], floor,
+                tolerance, most, judged, targets[f], stopped, part_n, part_means, part_scatter,
+                part_shares, part_center, part_factor, part_log_det, totals[f], outcome[f],
+            )  # fmt: skip
+
+
+def whole_scatter(
+    full_step, x, weight, rows, where, size, shares, center, factor, log_det, scatter
+):
+    """Whole scatter matrices (k, d, d) of the last pass of a fit that only had the diagonals."""
+    k, d = center.shape
+    width = x.shape[1]
+    wide = np.zeros((1, k, width))
+    used = np.zeros((1, k, width, width))
+    offset = np.empty((1, k))
+    sums = np.zeros((1, k, size))
+    both = np.zeros((1, 2))
+    for j in range(k):
+        offset[0, j] = np.log(shares[j]) - 0.5 * (log_det[j] + d * LOG_2PI)
+        for a in range(d):
+            wide[0, j, a] = center[j, a]
+            used[0, j, a, a] = factor[j, a, a]
+    full_step(x, weight, rows, wide, used, offset, sums, both)
+    for j in range(k):
+        count = sums[0, j, 0]
+        if count > 0.0:
+            for a in range(d):
+                for b in range(a + 1):
+                    value = sums[0, j, where[a, b]] - sums[0, j, 1 + b] * sums[0, j, 1 + a] / count
+                    scatter[j, a, b] = value
+                    scatter[j, b, a] = value
 
 
 def one_fit(
@@ -79,6 +120,7 @@ def one_fit(
     most,
     judged,
     target,
+    stopped,
     n,
     means,
     scatter,
@@ -188,7 +230,7 @@ def one_fit(
         if gain < tolerance and rest < tolerance:
             outcome[0], outcome[1], outcome[2] = CONVERGED, iteration, -1
             return
-        if iteration >= most:
+        if iteration >= most or stopped[0] != 0:
             outcome[0], outcome[1], outcome[2] = MAX_ITER, iteration, -1
             return
         if iteration >= judged and log_likelihood + 10.0 * (gain + min(rest, 1e300)) < target:

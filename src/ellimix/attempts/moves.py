@@ -21,47 +21,50 @@ HALF = 2.0 / np.pi
 
 
 def splits(n: Array, means: Array, scatter: Array) -> Stacked:
-    """All splits of one component of a fit: k starts with k + 1 components.
+    """All splits of one component of each of m fits: k starts with k + 1 components from each.
 
     Parameters
     ----------
-    n : ndarray of shape (k,)
-    means : ndarray of shape (k, d)
-    scatter : ndarray of shape (k, d, d)
+    n : ndarray of shape (m, k)
+    means : ndarray of shape (m, k, d)
+    scatter : ndarray of shape (m, k, d, d)
         About the means.
 
     Returns
     -------
-    counts : ndarray of shape (k, k + 1)
-    means : ndarray of shape (k, k + 1, d)
-    scatter : ndarray of shape (k, k + 1, d, d)
+    counts : ndarray of shape (m, k, k + 1)
+    means : ndarray of shape (m, k, k + 1, d)
+    scatter : ndarray of shape (m, k, k + 1, d, d)
         The halves are the component's own place and the last one.
 
     Examples
     --------
     >>> import numpy as np
     >>> from ellimix.attempts.moves import splits
-    >>> counts, means, scatter = splits(np.array([8.0]), np.zeros((1, 1)), np.array([[[8.0]]]))
-    >>> counts[0], means[0].round(3).ravel(), scatter[0].round(3).ravel()
+    >>> one = np.array([[8.0]]), np.zeros((1, 1, 1)), np.array([[[[8.0]]]])
+    >>> counts, means, scatter = splits(*one)
+    >>> counts.ravel(), means.round(3).ravel(), scatter.round(3).ravel()
     (array([4., 4.]), array([-0.798,  0.798]), array([1.454, 1.454]))
     """
-    k = n.size
-    values, vectors = eigen(scatter / np.where(n > 0.0, n, 1.0)[:, None, None])
-    spread, axis = np.maximum(values[:, -1], 0.0), _turned(vectors[:, :, -1])
-    away = np.sqrt(HALF * spread)[:, None] * axis
-    half = (scatter - (n * HALF * spread)[:, None, None] * _outer(axis)) / 2.0
-    index = np.arange(k)
-    counts = np.concatenate([np.tile(n, (k, 1)), (n / 2.0)[:, None]], axis=1)
-    counts[index, index] = n / 2.0
-    centers = np.concatenate([np.tile(means, (k, 1, 1)), (means + away)[:, None]], axis=1)
-    centers[index, index] = means - away
-    within = np.concatenate([np.tile(scatter, (k, 1, 1, 1)), half[:, None]], axis=1)
-    within[index, index] = half
-    return counts, centers, within
+    m, k = n.shape
+    values, vectors = eigen(scatter / np.where(n > 0.0, n, 1.0)[..., None, None])
+    spread, axis = np.maximum(values[..., -1], 0.0), _turned(vectors[..., -1])
+    away = np.sqrt(HALF * spread)[..., None] * axis
+    half = (scatter - (n * HALF * spread)[..., None, None] * _outer(axis)) / 2.0
+    own = np.arange(k)
+
+    def put(whole: Array, lower: Array, upper: Array) -> Array:
+        every = np.broadcast_to(whole[:, None], (m, k, *whole.shape[1:]))
+        out = np.concatenate([every, upper[:, :, None]], axis=2)
+        out[:, own, own] = lower
+        return out
+
+    counts = put(n, n / 2.0, n / 2.0)
+    return counts, put(means, means - away, means + away), put(scatter, half, half)
 
 
 def merges(n: Array, means: Array, scatter: Array, most: int) -> Stacked:
-    """The merges of two components that cost least: at most `most` starts with k - 1 components.
+    """The merges of two components that cost least: at most `most` starts from each of m fits.
 
     The cost of a merge is by how much it lowers the classification likelihood of free Gaussians,
     n log |S| of the whole less those of the parts (Fraley 1998, criterion VVV), and less what the
@@ -69,93 +72,94 @@ def merges(n: Array, means: Array, scatter: Array, most: int) -> Stacked:
 
     Parameters
     ----------
-    n : ndarray of shape (k,)
-    means : ndarray of shape (k, d)
-    scatter : ndarray of shape (k, d, d)
+    n : ndarray of shape (m, k)
+        With k at least 2.
+    means : ndarray of shape (m, k, d)
+    scatter : ndarray of shape (m, k, d, d)
     most : int
 
     Returns
     -------
     counts, means, scatter : ndarray
-        With m starts: (m, k - 1), (m, k - 1, d), (m, k - 1, d, d).
+        With s starts a fit: (m, s, k - 1), (m, s, k - 1, d), (m, s, k - 1, d, d). The merged
+        component is the last one.
     """
-    k = n.size
-    pairs = np.array(list(combinations(range(k), 2)), dtype=np.intp).reshape(-1, 2)
+    m, k = n.shape
+    pairs = np.array(list(combinations(range(k), 2)), dtype=np.intp)
     count, mean, within = merged(n, means, scatter, pairs)
-    chosen = np.argsort(_costs(n, scatter, pairs, count, within), kind="stable")[:most]
-    out = []
-    for at in chosen:
-        kept = np.delete(np.arange(k), pairs[at])
-        out.append(
-            (
-                np.append(n[kept], count[at]),
-                np.concatenate([means[kept], mean[at : at + 1]]),
-                np.concatenate([scatter[kept], within[at : at + 1]]),
-            )
-        )
-    return _stacked(out)
+    cost = _costs(n, scatter, pairs, count, within)
+    chosen = np.argsort(cost, axis=1, kind="stable")[:, :most]  # (m, s)
+    others = np.array([[j for j in range(k) if j not in pair] for pair in pairs], dtype=np.intp)
+    kept, fit = others.reshape(len(pairs), k - 2)[chosen], np.arange(m)[:, None]
+
+    def put(whole: Array, new: Array) -> Array:
+        rest = whole[fit[..., None], kept]
+        return np.concatenate([rest, new[fit, chosen][:, :, None]], axis=2)
+
+    return put(n, count), put(means, mean), put(scatter, within)
 
 
 def merged(
     n: Array, means: Array, scatter: Array, pairs: NDArray[np.intp]
 ) -> tuple[Array, Array, Array]:
-    """Statistics (p,), (p, d), (p, d, d) of pairs (p, 2) of components taken together."""
+    """Statistics (m, p), (m, p, d), (m, p, d, d) of pairs (p, 2) of components taken together."""
     i, j = pairs[:, 0], pairs[:, 1]
-    count = n[i] + n[j]
-    apart = means[j] - means[i]
-    mean = means[i] + (n[j] / count)[:, None] * apart
-    between = (n[i] * n[j] / count)[:, None, None] * _outer(apart)
-    return count, mean, scatter[i] + scatter[j] + between
+    count = n[:, i] + n[:, j]
+    share = n[:, j] / np.where(count > 0.0, count, 1.0)
+    apart = means[:, j] - means[:, i]
+    mean = means[:, i] + share[..., None] * apart
+    between = (n[:, i] * share)[..., None, None] * _outer(apart)
+    return count, mean, scatter[:, i] + scatter[:, j] + between
 
 
 def exchanges(n: Array, means: Array, scatter: Array, most: int) -> Stacked:
     """Two components merged and a third one split, as Ueda et al. (2000) move a fit that is stuck.
 
-    The `most` cheapest merges, each with the split of every component that is not the merged one.
+    The `most` cheapest merges of each of m fits of at least 3 components, each with the split of
+    every component but the merged one.
 
     Returns
     -------
     counts, means, scatter : ndarray
-        (m, k), (m, k, d), (m, k, d, d); m is 0 for fewer than 3 components.
+        With s starts a fit: (m, s, k), (m, s, k, d), (m, s, k, d, d).
     """
-    k = n.size
-    if k < 3:
-        d = means.shape[1]
-        return np.empty((0, k)), np.empty((0, k, d)), np.empty((0, k, d, d))
-    parts = []
-    for count, mean, within in zip(*merges(n, means, scatter, most), strict=True):
-        cut = splits(count, mean, within)
-        parts.append(tuple(part[: k - 2] for part in cut))  # the last is the merged one
-    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))  # type: ignore[return-value]
+    m, k = n.shape
+    d = means.shape[-1]
+    fewer = merges(n, means, scatter, most)
+    s = fewer[0].shape[1]
+    cut = splits(*(part.reshape(m * s, *part.shape[2:]) for part in fewer))
+    shapes = ((k,), (k, d), (k, d, d))
+    counts, centers, within = (
+        part[:, : k - 2].reshape(m, s * (k - 2), *shape)
+        for part, shape in zip(cut, shapes, strict=True)
+    )
+    return counts, centers, within
 
 
 def _costs(n: Array, scatter: Array, pairs: NDArray[np.intp], count: Array, within: Array) -> Array:
-    pooled = scatter.sum(axis=0) / n.sum()
-    scale = np.sqrt(np.where(np.diagonal(pooled) > 0.0, np.diagonal(pooled), 1.0))
-    unit = np.outer(scale, scale)
+    """Costs (m, p) of merges."""
+    pooled = scatter.sum(axis=1) / n.sum(axis=1)[:, None, None]
+    variances = pooled.diagonal(0, -2, -1)
+    scale = np.sqrt(np.where(variances > 0.0, variances, 1.0))
+    unit = _outer(scale)[:, None]
+    # as if each had one row more with the average variances: few rows lie in a flat
+    row = np.eye(scale.shape[-1]) * (variances / scale**2)[:, None, :, None]
 
     def value(size: Array, matrix: Array) -> Array:
         size = np.where(size > 0.0, size, 1.0)
-        # as if each had one row more of the average shape: few rows lie in a flat
-        ridge = np.diag(np.diagonal(pooled) / np.diagonal(unit)) / size[:, None, None]
-        log_det = np.linalg.slogdet(matrix / (size[:, None, None] * unit) + ridge)[1]
-        return np.asarray(0.5 * size * log_det - size * np.log(size))
+        matrix = (matrix / unit + row) / size[..., None, None]
+        return np.asarray(0.5 * size * np.linalg.slogdet(matrix)[1] - size * np.log(size))
 
     alone = value(n, scatter)
-    cost = value(count, within) - alone[pairs[:, 0]] - alone[pairs[:, 1]]
-    return np.asarray(np.nan_to_num(cost, nan=np.inf))
+    cost = value(count, within) - alone[:, pairs[:, 0]] - alone[:, pairs[:, 1]]
+    return np.nan_to_num(cost, nan=np.inf)
 
 
 def _outer(vectors: Array) -> Array:
-    return np.asarray(vectors[:, :, None] * vectors[:, None, :])
+    return np.asarray(vectors[..., :, None] * vectors[..., None, :])
 
 
 def _turned(axis: Array) -> Array:
-    """Vectors (k, d) with their largest entry positive: eigenvectors have no sign."""
-    largest = np.take_along_axis(axis, np.abs(axis).argmax(axis=1)[:, None], axis=1)
+    """Vectors (..., d) with their largest entry positive: eigenvectors have no sign."""
+    largest = np.take_along_axis(axis, np.abs(axis).argmax(axis=-1)[..., None], axis=-1)
     return np.asarray(axis * np.where(largest < 0.0, -1.0, 1.0))
-
-
-def _stacked(parts: list[Stacked]) -> Stacked:
-    counts, means, scatter = zip(*parts, strict=True)
-    return np.stack(counts), np.stack(means), np.stack(scatter)

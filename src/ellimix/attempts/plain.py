@@ -58,7 +58,7 @@ class PlainRunner:
         tasks = [
             Task(
                 MaximumLikelihood(group.family, self.reg_covar),
-                _start(group, i),
+                whole_start(group, i),
                 tol,
                 max_iter,
                 name=name,
@@ -110,7 +110,8 @@ class PlainRunner:
             return list(self.source.placed(self.engine).reduce(self.engine.step(potentials)))
 
 
-def _start(group: Attempts, index: int) -> SufficientStatistics:
+def whole_start(group: Attempts, index: int) -> SufficientStatistics:
+    """What the first M-step of one of the attempts gets."""
     n, means, scatter = group.n[index], group.means[index], group.scatter[index]
     moment = group.family.moment
     whole = SufficientStatistics(

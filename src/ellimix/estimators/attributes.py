@@ -61,7 +61,8 @@ class ParameterAttribute:
         if mixture is None:
             state["_assigned"] = assigned
             return
-        state.pop("_assigned", None)
+        for stale in ("_assigned", "clusters_"):
+            state.pop(stale, None)
         estimator.mixture_ = mixture
 
 

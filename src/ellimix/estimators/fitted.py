@@ -147,7 +147,7 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         mixture = best.mixture
         if mixture is None:
             raise AssertionError("the best fit has a mixture")
-        for stale in ("_assigned", "_stream", "search_"):
+        for stale in ("_assigned", "_stream", "clusters_", "search_"):
             self.__dict__.pop(stale, None)
         self._dtype = source.rows.dtype
         self.mixture_ = mixture

@@ -119,6 +119,8 @@ class GaussianMixture(FittedMixture):
         Most probable component of each row.
     n_parameters_ : int
         Number of free parameters.
+    clusters_ : ClusterTree
+        The components merged into clusters, after `combine`.
     mixture_ : Mixture
         The frozen distribution; the parameter attributes are read from it.
     report_ : FitReport

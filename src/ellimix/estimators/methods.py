@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ellimix.density.mixture import Mixture, Scores
 from ellimix.errors import DataError
+from ellimix.estimators.clusters import ClusterLevel
 from ellimix.persist import save
 from ellimix.records import Array, Rows
 from ellimix.selection import criteria
@@ -27,6 +28,7 @@ from ellimix.sources.memory import MemorySource
 
 
 class MixtureMethods(
+    ClusterLevel,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     ClusterMixin,
@@ -45,7 +47,10 @@ class MixtureMethods(
         """Fit the mixture."""
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the mixture to a JSON file (see `ellimix.save`)."""
+        """Write the mixture to a JSON file (see `ellimix.save`).
+
+        Nothing else is kept: after `load`, call `combine` again for clusters.
+        """
         check_is_fitted(self)
         save(self.mixture_, path)
 
@@ -57,53 +62,6 @@ class MixtureMethods(
     def _n_parameters(self) -> int:
         """scikit-learn's private name, which much code in the wild calls."""
         return self.n_parameters_
-
-    def predict(self, X: Any) -> NDArray[np.int64]:
-        """The most probable component of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-
-        Returns
-        -------
-        labels : ndarray of int of shape (n,)
-
-        Examples
-        --------
-        >>> from ellimix import GaussianMixture
-        >>> model = GaussianMixture.from_parameters(
-        ...     [0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], covariance_type="V"
-        ... )
-        >>> model.predict([[-1.0], [5.0]])
-        array([0, 1])
-        """
-        rows = self._rows(X)
-        return self.mixture_.predict(rows)
-
-    def predict_proba(self, X: Any) -> Rows:
-        """Responsibilities: posterior probabilities of the components.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-
-        Returns
-        -------
-        responsibilities : ndarray of shape (n, k)
-            Rows sum to 1.
-
-        Examples
-        --------
-        >>> from ellimix import GaussianMixture
-        >>> model = GaussianMixture.from_parameters(
-        ...     [0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], covariance_type="V"
-        ... )
-        >>> model.predict_proba([[2.0]])
-        array([[0.5, 0.5]])
-        """
-        rows = self._rows(X)
-        return _like(self.mixture_.responsibilities(rows), rows)
 
     def transform(self, X: Any) -> Rows:
         """Responsibilities, (n, k), as the features that a later step gets."""
@@ -288,9 +246,13 @@ class MixtureMethods(
 
     def _scores(self, X: Any, sample_weight: Any) -> Scores:
         """One pass over the rows."""
-        rows = self._rows(X)
-        source = MemorySource(rows, row_weights(sample_weight, rows.shape[0]))
+        source = self._source(X, sample_weight)  # first: it checks that there is a mixture
         return self.mixture_.score_rows(source)
+
+    def _source(self, X: Any, sample_weight: Any) -> MemorySource:
+        """Rows of the fitted columns, with weights."""
+        rows = self._rows(X)
+        return MemorySource(rows, row_weights(sample_weight, rows.shape[0]))
 
 
 def row_weights(sample_weight: Any, n: int) -> Array | None:

@@ -312,7 +312,8 @@ class GaussianMixtureSearch(MixtureMethods):
         report = cell.report
         if report is None:
             raise AssertionError("the best cell has a fit")
-        self.__dict__.pop("_stream", None)
+        for stale in ("_stream", "clusters_"):
+            self.__dict__.pop(stale, None)
         self._dtype = source.rows.dtype
         self.cells_ = found.cells
         self.criterion_ = found.criterion

@@ -19,12 +19,18 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 def new_axes() -> Axes:
     """Axes of a new figure."""
+    return new_row(1)[0]
+
+
+def new_row(count: int) -> tuple[Axes, ...]:
+    """Axes of a new figure, side by side."""
     try:
         from matplotlib import pyplot
     except ImportError:
         raise MissingExtra("matplotlib", "plots") from None
-    axes: Axes = pyplot.subplots(figsize=(6.4, 4.8), layout="constrained")[1]
-    return axes
+    size = (6.4, 4.8) if count == 1 else (4.8 * count, 4.2)
+    figure = pyplot.figure(figsize=size, layout="constrained")
+    return tuple(figure.subplots(1, count, squeeze=False)[0])
 
 
 def ellipse(center: tuple[float, float], width: float, height: float, angle: float) -> Any:
@@ -32,6 +38,13 @@ def ellipse(center: tuple[float, float], width: float, height: float, angle: flo
     from matplotlib.patches import Ellipse
 
     return Ellipse(center, width, height, angle=angle, fill=False)
+
+
+def integer_ticks(ax: Axes) -> None:
+    """Ticks of the horizontal axis at whole numbers alone."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
 
 
 def check_format(path: Path) -> str:

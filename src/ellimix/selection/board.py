@@ -64,7 +64,7 @@ class Entry:
     @property
     def agreed(self) -> int:
         """Runs that reached the best optimum."""
-        return int(sum(end >= self.value - SAME for end in self.ends))
+        return int(sum(abs(end - self.value) <= SAME for end in self.ends))
 
 
 @final
@@ -152,24 +152,30 @@ class Board:
         if not found.any():
             entry.failure = entry.failure or (group, 0)
             return False
-        spurious = self._spurious(group, found)
         if to_end:
-            entry.ends += value[found & ~group.given_up & ~spurious].tolist()
-        bad = np.where(found & spurious, value, -np.inf)
-        if bad.max() > (-np.inf if entry.spurious is None else entry.spurious.log_likelihood):
-            entry.spurious = Solution(group, int(bad.argmax()))
-        good = np.where(found & ~spurious, value, -np.inf)
-        if not good.max() > entry.value:
+            entry.ends += value[found & ~group.given_up].tolist()
+        ahead = np.flatnonzero(value > entry.value)  # the others change nothing
+        if not ahead.size:
             return False
-        better = bool(good.max() > entry.value + SAME)
-        entry.best = Solution(group, int(good.argmax()))
+        ahead = ahead[np.argsort(-value[ahead], kind="stable")]
+        spurious = self._spurious(group, ahead)
+        bad, good = ahead[spurious], ahead[~spurious]
+        known = -np.inf if entry.spurious is None else entry.spurious.log_likelihood
+        if bad.size and value[bad[0]] > known:
+            entry.spurious = Solution(group, int(bad[0]))
+        if not good.size:
+            return False
+        better = bool(value[good[0]] > entry.value + SAME)
+        entry.best = Solution(group, int(good[0]))
         return better
 
-    def _spurious(self, group: Ended, found: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        out = np.zeros(found.size, dtype=np.bool_)
-        models = group.models().at(found)
+    def _spurious(self, group: Ended, which: NDArray[np.intp]) -> NDArray[np.bool_]:
         setting = self.setting
-        counts = group.n[found] / setting.observation
-        verdicts = setting.guard.verdicts(group.family, counts, models, setting.resolution)
-        out[found] = verdicts.spurious
+        counts, resolution = group.n[which] / setting.observation, setting.resolution
+        clear = setting.guard.clearly_sound(counts, group.factor[which], resolution)
+        out = ~clear
+        if out.any():
+            models, doubtful = group.models().at(which[out]), counts[out]
+            verdicts = setting.guard.verdicts(group.family, doubtful, models, resolution)
+            out[out] = verdicts.spurious
         return out

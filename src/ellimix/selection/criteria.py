@@ -66,7 +66,7 @@ def icl(log_likelihood: float, n_parameters: int, n: float, classification: floa
 def nec(
     log_likelihood: float, one_component: float, entropy: float, n_components: int = 2
 ) -> float:
-    """Normalised entropy E(K) / (log L(K) - log L(1)) (Celeux & Soromenho 1996, eq. 8).
+    """Normalised entropy E(K) / (log L(K) - log L(1)) (Celeux & Soromenho 1996).
 
     1 for one component, where the quotient is not defined (Biernacki, Celeux & Govaert 1999):
     more components are worth having where it is below 1. inf where they do not raise the
@@ -185,7 +185,7 @@ _ALL: Final = (
     Criterion("sabic", "sample-size-adjusted BIC", lambda c, _: sabic(*_sizes(c))),
     Criterion(
         "icl",
-        "integrated completed likelihood, with MAP assignments",
+        "integrated completed likelihood",
         lambda c, _: icl(*_sizes(c), c.classification),
     ),
     Criterion(

@@ -91,8 +91,10 @@ def cross_validate(
     Each fit starts from the given parameters, which as a rule were fitted to all rows. So a model
     costs one fit a fold and not one search, and what is scored is the maximum that the search
     found. The price: the held-out rows had a say in which maximum that is, and in where EM is when
-    it stops. So the scores are a little too good, the more so the more local maxima there are and
-    the larger `tol` is; and a search that finds its maximum by luck is not made to find it again.
+    it stops, so that models with too many components score too well. On four samples of 120 rows
+    in two groups, 10 folds, models of 4 components scored up to 12 nats better than fits begun
+    anew from a hierarchical start, and with a `tol` of 1e-3 up to 9 nats more than with 1e-9;
+    that of 2 scored the same. Give a small `tol`, 1e-6 or less.
 
     Parameters
     ----------

@@ -67,6 +67,7 @@ class Plan:
         n = source.n_rows
         self.weight = np.ones(n) if source.weight is None else source.weight
         self.portfolio = Portfolio(board, runner, effort, self.late)
+        self.fast = not isinstance(runner, PlainRunner)  # compiled, then so are the trees
         self.interrupted = False
 
     def late(self) -> bool:
@@ -98,7 +99,7 @@ class Plan:
             if self.late() or not users:
                 continue
             self.tell("trees", 0.05 * number)
-            grown = tree(rows, weight, model=model, scaling=scaling)
+            grown = tree(rows, weight, model=model, scaling=scaling, fast=self.fast)
             starts = cuts(rows, weight, grown, board.components)
             changed |= portfolio.from_cuts(f"tree {model} {scaling}", starts, users)
         for number in range(self.effort.rounds):

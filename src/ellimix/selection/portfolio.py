@@ -33,9 +33,13 @@ JUDGED = 15  # passes after which a run that is not going to be the best is give
 MERGES = 3  # pairs that are tried
 ROUNDS = 4  # of steps 2 and 3
 KEPT = 2  # short runs of a cell that go on to their ends
+GLANCE = 4  # passes after which another family's partition shows what it is worth
+PARTITIONS = 3  # of other families that go on
+ALIKE = 1e-3  # nats between short runs that are on the same way
 
 Start = tuple[Array, Array, Array]
 Named = tuple[str, Start]
+Move = Callable[[Array, Array, Array], Start]
 
 
 @final
@@ -105,44 +109,30 @@ class Portfolio:
             for family in self.board.families:
                 starts = self._donated(family, donors, k)
                 groups.append(self.board.attempts(family, starts))
-        return self._whole(groups)
+        return self._short_then_whole(groups, GLANCE, PARTITIONS)
 
     def splits(self, changed: set[Key]) -> set[Key]:
         """Every cell whose neighbour with one component less changed, from its splits."""
         better: set[Key] = set()
         for k in sorted(self.board.components)[1:]:
-            sources = changed | better
-            groups = []
-            for family in self.board.families:
-                source = self._best(family, k - 1)
-                if source is not None and (family.name, k - 1) in sources:
-                    starts = _each("split", splits(*source.start))
-                    groups.append(self.board.attempts(family, starts))
-            better |= self._short_then_whole(groups)
+            sources = self._sources(k - 1, changed | better)
+            better |= self._short_then_whole(self._moved("split", sources, splits))
         return better
 
     def merges(self, changed: set[Key]) -> set[Key]:
         """Every cell whose neighbour with one component more changed, from its merges."""
         better: set[Key] = set()
         for k in self._descending()[1:]:
-            sources = changed | better
-            groups = []
-            for family in self.board.families:
-                source = self._best(family, k + 1)
-                if source is not None and (family.name, k + 1) in sources:
-                    starts = _each("merge", merges(*source.start, MERGES))
-                    groups.append(self.board.attempts(family, starts))
-            better |= self._short_then_whole(groups)
+            sources = self._sources(k + 1, changed | better)
+            better |= self._short_then_whole(self._moved("merge", sources, _cheap(merges)))
         return better
 
     def moves(self, keys: Sequence[Key]) -> set[Key]:
         """The fits of some cells, with two components merged and another one split."""
-        groups = []
-        for family, k in self._cells(keys):
-            source = self._best(family, k)
-            if source is not None and k > 2:
-                starts = _each("split and merge", exchanges(*source.start, MERGES))
-                groups.append(self.board.attempts(family, starts))
+        groups: list[Attempts | None] = []
+        for k in sorted({k for _, k in keys if k > 2}):
+            sources = self._sources(k, set(keys))
+            groups += self._moved("split and merge", sources, _cheap(exchanges))
         return self._short_then_whole(groups)
 
     def short_runs(self, keys: Sequence[Key], draws: Callable[[int], list[Start]]) -> set[Key]:
@@ -170,24 +160,53 @@ class Portfolio:
         )
         return self.board.add(ended)
 
-    def _short_then_whole(self, groups: Iterable[Attempts | None]) -> set[Key]:
+    def _short_then_whole(
+        self, groups: Iterable[Attempts | None], passes: int = SHORT, kept: int = KEPT
+    ) -> set[Key]:
         """Short runs, of which the best few of each cell go on."""
         some = [group for group in groups if group is not None]
         if not some or self.stop():
             return set()
         short = self.runner.run(
-            some, tolerance=self.effort.tolerance, max_iter=SHORT, stop=self.stop
+            some, tolerance=self.effort.tolerance, max_iter=passes, stop=self.stop
         )
-        return self._whole(self._promising(ended) for ended in short)
+        return self._whole(self._promising(ended, kept) for ended in short)
 
-    def _promising(self, ended: Ended) -> Attempts | None:
-        order = np.argsort(-ended.log_likelihood, kind="stable")[:KEPT]
-        best = [Solution(ended, int(i)) for i in order if np.isfinite(ended.log_likelihood[i])]
-        if len(best) == 2 and best[0].log_likelihood - best[1].log_likelihood < 1e-3:
-            best = best[:1]  # the same fit twice
+    def _promising(self, ended: Ended, kept: int) -> Attempts | None:
+        value = ended.log_likelihood
+        best: list[Solution] = []
+        for i in np.argsort(-value, kind="stable"):
+            if len(best) == kept or not np.isfinite(value[i]):
+                break
+            if not best or best[-1].log_likelihood - value[i] > ALIKE:
+                best.append(Solution(ended, int(i)))
         return self.board.attempts(ended.family, [(s.name, s.start) for s in best])
 
     # -- looking up --------------------------------------------------------------------------
+
+    def _sources(self, k: int, among: set[Key]) -> list[tuple[Family, Solution]]:
+        """The best fits of k components of the cells among these."""
+        found = []
+        for family in self.board.families:
+            solution = self._best(family, k)
+            if solution is not None and (family.name, k) in among:
+                found.append((family, solution))
+        return found
+
+    def _moved(
+        self, name: str, sources: Sequence[tuple[Family, Solution]], move: Move
+    ) -> list[Attempts | None]:
+        """Starts by a move from fits of one number of components."""
+        if not sources:
+            return []
+        starts = zip(*(solution.start for _, solution in sources), strict=True)
+        n, means, scatter = move(*(np.stack(part) for part in starts))
+        target = (self.board[family.name, n.shape[2]].value for family, _ in sources)
+        names = (name,) * n.shape[1]
+        return [
+            Attempts(family, n[i], means[i], scatter[i], names, value)
+            for i, ((family, _), value) in enumerate(zip(sources, target, strict=True))
+        ]
 
     def _best(self, family: Family, k: int) -> Solution | None:
         key = family.name, k
@@ -212,5 +231,6 @@ class Portfolio:
         return sorted(self.board.components, reverse=True)
 
 
-def _each(name: str, stacked: tuple[Array, Array, Array]) -> list[Named]:
-    return [(name, start) for start in zip(*stacked, strict=True)]
+def _cheap(move: Callable[[Array, Array, Array, int], Start]) -> Move:
+    """A move with the cheapest merges."""
+    return lambda n, means, scatter: move(n, means, scatter, MERGES)

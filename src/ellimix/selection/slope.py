@@ -5,8 +5,8 @@ the same amount, the slope, whatever it is that it fits. The least penalty that 
 most complex model is slope x parameters, and twice as much is about optimal. AIC's penalty is that
 of slope 1/2, which regular models have in the limit.
 
-The slope is estimated as in the data-driven slope estimation of Baudry, Maugis & Michel (2012,
-section 4.2): a robust line through the most complex models, for every number of them; and of these
+The slope is estimated as in the data-driven slope estimation of Baudry, Maugis & Michel
+(2012): a robust line through the most complex models, for every number of them; and of these
 lines those that agree on the choice.
 """
 

@@ -2,7 +2,7 @@
 
 exp(-difference / 2), divided by the sum. For AIC they are Akaike's weights, the relative expected
 likelihoods of the models; for BIC, approximate posterior probabilities under equal prior ones
-(Burnham & Anderson 2002, sections 2.9 and 6.4).
+(Burnham & Anderson 2002, section 2.9 on).
 """
 
 from __future__ import annotations

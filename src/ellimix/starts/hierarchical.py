@@ -27,6 +27,7 @@ from ellimix.starts.base import (
     one_hot,
 )
 from ellimix.starts.dendrogram import Tree
+from ellimix.starts.kernels import compiler
 from ellimix.starts.pooled import agglomerate_pooled
 from ellimix.starts.scalings import SCALINGS
 
@@ -37,10 +38,16 @@ MOST_ROWS = (
 FLAT = 1e-9  # of a column's variance, added where rows are assigned: the sample may lie in a flat
 
 Merges = tuple[NDArray[np.intp], Array]
+Grow = Callable[[Array, Array, float], Merges]  # distinct rows, their counts, t
 
 
 def tree(
-    rows: Array, weight: Array | None = None, *, model: str = "VVV", scaling: str = "SVD"
+    rows: Array,
+    weight: Array | None = None,
+    *,
+    model: str = "VVV",
+    scaling: str = "SVD",
+    fast: bool = False,
 ) -> Tree:
     """Agglomerate rows into one cluster, at each stage by the merge that costs least.
 
@@ -56,16 +63,23 @@ def tree(
         feature VVV is VII, and EEE is EII.
     scaling : str, default="SVD"
         What is done to the rows before, a name in `ellimix.starts.scalings.SCALINGS`.
+    fast : bool, default=False
+        Whether compiled code does it: the same merges, and costs to rounding, many times quicker.
+        It is compiled by numba when it is first needed on a machine, which takes seconds, so it is
+        for callers whose passes are compiled anyway.
 
     Returns
     -------
     Tree
-        Equal rows are merged first. Of equal costs, the pair with the first rows wins.
+        Equal rows are merged first. Of costs that are equal to rounding, the pair with the first
+        rows wins.
 
     Raises
     ------
     DataError
         More than 6,000 distinct rows, unknown names, or values out of range.
+    MissingExtra
+        ``fast``, and numba is not installed.
 
     Examples
     --------
@@ -92,7 +106,8 @@ def tree(
     merges[: n - m] = np.column_stack([first[group[later]], later])
     if m > 1:
         with one_blas_thread():
-            grown = _grown(rows, weight, group, first, model, scaling)
+            grow = (FAST if fast else MODELS)[_simplest(model, rows.shape[1])]
+            grown = _grown(rows, weight, group, first, scaling, grow)
         merges[n - m :], costs[n - m :] = first[grown[0]], grown[1]
     return Tree(model, scaling, merges, costs, m)
 
@@ -124,8 +139,12 @@ class SourceTree:
         model: str = "VVV",
         scaling: str = "SVD",
         sample_rows: int = SAMPLE_ROWS,
+        fast: bool = False,
     ) -> SourceTree:
-        """Agglomerate the rows of positive weight, or a random sample of `sample_rows` of them."""
+        """Agglomerate the rows of positive weight, or a random sample of `sample_rows` of them.
+
+        With `fast`, by compiled code (see `tree`).
+        """
         counted = counted_rows(source)
         index = np.arange(source.n_rows) if counted is None else counted
         sampled = index.size > sample_rows
@@ -134,7 +153,8 @@ class SourceTree:
         weight = all_weights(source)
         rows = np.asarray(source.take(index), dtype=np.float64)
         part = None if weight is None else weight[index]
-        return cls(tree(rows, part, model=model, scaling=scaling), index, sampled)
+        grown = tree(rows, part, model=model, scaling=scaling, fast=fast)
+        return cls(grown, index, sampled)
 
     def statistics(self, beginning: Beginning) -> SufficientStatistics:
         """Statistics of the cut into ``beginning.k`` clusters, of all rows.
@@ -170,6 +190,8 @@ class Hierarchical:
     Gaussians with the clusters' own covariances, shrunk towards their average by d + 1 rows, so
     that small and flat clusters have one, too. Distances in one metric for all clusters would cut
     broad ones where tight ones are near.
+
+    Where the engine is compiled, so is the agglomeration.
     """
 
     name: str = "hierarchical"
@@ -179,7 +201,11 @@ class Hierarchical:
     def statistics(self, beginning: Beginning) -> SufficientStatistics:
         """Every row in its cluster. For several k, make one `SourceTree` and cut it."""
         grown = SourceTree.of(
-            beginning.source, beginning.random, model=self.model, scaling=self.scaling
+            beginning.source,
+            beginning.random,
+            model=self.model,
+            scaling=self.scaling,
+            fast=beginning.engine.compiled,
         )
         return grown.statistics(beginning)
 
@@ -198,21 +224,26 @@ def _grown(
     weight: Array,
     group: NDArray[np.intp],
     first: NDArray[np.intp],
-    model: str,
     scaling: str,
+    grow: Grow,
 ) -> Merges:
     """The merges of the groups of equal rows."""
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = SCALINGS[scaling](rows, weight)[first]
         n = np.bincount(group, weight).astype(np.float64)
         t = float(n @ (scaled**2).sum(axis=1)) / (float(n.sum()) * scaled.shape[1])
-        merges, costs = MODELS[model](scaled, n, max(t, float(np.finfo(np.float64).tiny)))
+        merges, costs = grow(scaled, n, max(t, float(np.finfo(np.float64).tiny)))
     if not np.isfinite(costs).all():
         raise DataError(
             "The rows are out of range for an agglomeration: remove extreme values, or rescale the "
             "columns."
         )
     return merges, costs
+
+
+def _simplest(model: str, d: int) -> str:
+    """The criterion that gives the same tree: with one feature there are only spheres."""
+    return {"VVV": "VII", "EEE": "EII"}.get(model, model) if d == 1 else model
 
 
 def _eii(rows: Array, n: Array, _t: float) -> Merges:
@@ -224,22 +255,25 @@ def _vii(rows: Array, n: Array, t: float) -> Merges:
 
 
 def _vvv(rows: Array, n: Array, t: float) -> Merges:
-    if rows.shape[1] == 1:
-        return _vii(rows, n, t)
     return agglomerate(Clusters.single(rows, n, matrices=True), VVV(t))
 
 
-def _eee(rows: Array, n: Array, t: float) -> Merges:
-    if rows.shape[1] == 1:
-        return _eii(rows, n, t)
+def _eee(rows: Array, n: Array, _t: float) -> Merges:
     return agglomerate_pooled(Clusters.single(rows, n, matrices=True))
 
 
-MODELS: Final[dict[str, Callable[[Array, Array, float], Merges]]] = {
-    "EII": _eii,
-    "VII": _vii,
-    "EEE": _eee,
-    "VVV": _vvv,
+MODELS: Final[dict[str, Grow]] = {"EII": _eii, "VII": _vii, "EEE": _eee, "VVV": _vvv}
+
+
+def _fast(model: str) -> Grow:
+    return lambda rows, n, t: compiler.agglomerate(rows, n, model, t)
+
+
+FAST: Final[dict[str, Grow]] = {
+    "EII": _fast("EII"),
+    "VII": _fast("VII"),
+    "EEE": lambda rows, n, _t: compiler.agglomerate_pooled(rows, n),
+    "VVV": _fast("VVV"),
 }
 
 

@@ -14,10 +14,12 @@ c = n_i n_j / (n_i + n_j). By the matrix determinant lemma it costs
     c v^T M v,    M = (adj(W / n) + beta I) / n,
 
 a squared distance in a metric that is common to all pairs: adj(A) = |A| A^-1, defined at any rank.
-W grows from stage to stage and adj(W) with it (M' - M is positive semidefinite), so an old cost,
-times the least eigenvalue of M' relative to M, is a lower bound of the new one. Each cluster keeps
-such a bound for its best partner, and only clusters whose bound is below the best cost found so far
-are looked at again. Memory is O(m d).
+W grows from stage to stage and adj(W) with it (M' - M is positive semidefinite), so an old cost is
+a lower bound of the new one. Each cluster keeps such a bound for its best partner, and only
+clusters whose bound is below the best cost found so far are looked at again. Memory is O(m d).
+
+There is no factor that would raise all bounds: along the v of the merge itself M does not grow,
+since adj(W + c v v^T) v = adj(W) v.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ellimix.records import Array
-from ellimix.starts.agglomeration import SHRINK, Clusters
+from ellimix.starts.agglomeration import SHRINK, TIE, Clusters
 
 AT_ONCE = 32  # clusters that are looked at together
 SLACK = 1e-12  # of a bound, for its rounding
@@ -37,22 +39,21 @@ RANK = 1e-13  # eigenvalues of W below this share of the largest are of rounding
 
 @dataclass(slots=True)
 class _Bounds:
-    """Each cluster's best partner as it was found last, and lower bounds of its cost now."""
+    """Lower bounds of the costs of each cluster's best merge: the costs as they were found last."""
 
     cost: Array  # (m,)
-    partner: NDArray[np.intp]  # (m,), of those that were looked at in this stage
     fresh: NDArray[np.bool_]  # (m,): looked at in this stage
 
     def look(self, which: NDArray[np.intp], n: Array, points: Array) -> None:
-        """Find the best partners of some clusters; `points` (m, d) are means in the metric."""
-        costs = pair_costs(which, n, points)
-        self.partner[which] = costs.argmin(axis=1)
-        self.cost[which] = costs[np.arange(which.size), self.partner[which]]
+        """Find the least costs of some clusters; `points` (m, d) are means in the metric."""
+        self.cost[which] = pair_costs(which, n, points).min(axis=1)
         self.fresh[which] = True
 
 
 def agglomerate_pooled(clusters: Clusters, beta: float = 1.0) -> tuple[NDArray[np.intp], Array]:
     """Merge until one cluster is left. Of equal costs the pair with the first rows wins.
+
+    `ellimix.starts.kernels.metric` is the same, compiled.
 
     Parameters
     ----------
@@ -66,33 +67,36 @@ def agglomerate_pooled(clusters: Clusters, beta: float = 1.0) -> tuple[NDArray[n
     merges : ndarray of shape (m - 1, 2)
         First rows of the two clusters of each merge.
     costs : ndarray of shape (m - 1,)
-        By how much each merge raised the criterion.
+        By how much each merge raised the criterion; from an overflow on inf, and the merges void.
     """
     m, total = clusters.n.size, float(clusters.n.sum())
     merges, costs = np.empty((m - 1, 2), dtype=np.intp), np.empty(m - 1)
     first, n = clusters.first, clusters.n.copy()
     mean = np.ascontiguousarray(clusters.mean.T)
     within = clusters.scatter.sum(axis=2)
-    state = _Bounds(np.zeros(m), np.zeros(m, dtype=np.intp), np.zeros(m, dtype=np.bool_))
+    state = _Bounds(np.zeros(m), np.zeros(m, dtype=np.bool_))
     root = metric_root(within, total, beta)
     for stage in range(m - 1):
-        i, j = _closest(state, n, mean @ root)
-        merges[stage], costs[stage] = first[[i, j]], state.cost[i]
+        i, j, costs[stage] = _closest(state, n, mean @ root)
+        if not np.isfinite(costs[stage]):  # out of range: the caller looks at the costs
+            costs[stage:] = np.inf
+            break
+        merges[stage] = first[[i, j]]
         shift = mean[j] - mean[i]
         within = within + n[i] * n[j] / (n[i] + n[j]) * np.outer(shift, shift)
         mean[i] += n[j] / (n[i] + n[j]) * shift
         n[i] += n[j]
         n[j] = 0.0  # dead
         state.cost[j] = np.inf
-        before, root = root, metric_root(within, total, beta)
-        state.cost *= growth(before, root)
+        root = metric_root(within, total, beta)
+        state.cost *= 1.0 - SLACK
         state.fresh[:] = False
         alive = n > 0.0
         if m - 1 - stage <= SHRINK * n.size:
             keep = np.flatnonzero(alive)
             i = int(np.searchsorted(keep, i))
             first, n, mean = first[keep], n[keep], mean[keep]
-            state = _Bounds(state.cost[keep], state.partner[keep], state.fresh[keep])
+            state = _Bounds(state.cost[keep], state.fresh[keep])
         (new,) = pair_costs(np.array([i]), n, mean @ root)
         state.cost = np.minimum(state.cost, new)
         state.cost[i] = new.min()
@@ -100,16 +104,22 @@ def agglomerate_pooled(clusters: Clusters, beta: float = 1.0) -> tuple[NDArray[n
     return merges, costs
 
 
-def _closest(state: _Bounds, n: Array, points: Array) -> tuple[int, int]:
-    """The pair of least cost: look at clusters by ascending bound until no other can win."""
+def _closest(state: _Bounds, n: Array, points: Array) -> tuple[int, int, float]:
+    """The pair of least cost: look at clusters by ascending bound until no other can win.
+
+    Of the pairs whose costs are equal to rounding it is the one with the first rows.
+    """
     while True:
         waiting = np.where(state.fresh, np.inf, state.cost)
         found = np.where(state.fresh, state.cost, np.inf)
-        i = int(found.argmin())
-        below = np.flatnonzero(waiting <= found[i])
+        limit = float(found.min()) * (1.0 + TIE)
+        below = np.flatnonzero(waiting <= limit)
         below = below[np.isfinite(waiting[below])]
         if below.size == 0:
-            return i, int(state.partner[i])
+            i = int((found <= limit).argmax())
+            (costs,) = pair_costs(np.array([i]), n, points)
+            j = int((costs <= limit).argmax())
+            return i, j, float(costs[j])
         if below.size > AT_ONCE:
             below = below[np.argpartition(waiting[below], AT_ONCE)[:AT_ONCE]]
         state.look(below, n, points)
@@ -134,15 +144,3 @@ def metric_root(within: Array, total: float, beta: float) -> Array:
     others = np.repeat(values[:, None], values.size, axis=1)
     np.fill_diagonal(others, 1.0)
     return np.asarray(axes * np.sqrt((others.prod(axis=0) + beta) / total))
-
-
-def growth(before: Array, after: Array) -> float:
-    """A lower bound of v^T M' v / v^T M v over all v, from the roots of M and M'.
-
-    It is never below 1; beyond that, the least singular value is known to the rounding of the
-    largest one.
-    """
-    inverse = before / (before**2).sum(axis=0)  # transposed
-    ratios = np.linalg.svd(after.T @ inverse, compute_uv=False)
-    least = float(ratios[-1] - RANK * ratios[0])
-    return max(1.0, least * abs(least)) * (1.0 - SLACK)

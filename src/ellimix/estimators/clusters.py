@@ -1,0 +1,170 @@
+"""Labels of rows: by component, or by cluster once components were combined."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import NotFittedError
+
+from ellimix.density.mixture import Mixture
+from ellimix.records import Rows
+from ellimix.selection.combining import ClusterTree, combine
+from ellimix.sources.base import Source
+
+LEVELS = ("component", "cluster")
+
+
+class ClusterLevel:
+    """Mixin: which component or cluster a row belongs to."""
+
+    mixture_: Mixture
+    clusters_: ClusterTree
+
+    @abstractmethod
+    def _rows(self, X: Any) -> Rows:
+        """Rows of the fitted columns."""
+
+    @abstractmethod
+    def _source(self, X: Any, sample_weight: Any) -> Source:
+        """Rows of the fitted columns, with weights."""
+
+    def combine(
+        self,
+        X: Any,
+        rule: str = "entropy",
+        n_clusters: int | Literal["auto"] = "auto",
+        sample_weight: Any = None,
+        *,
+        threshold: float | None = None,
+    ) -> ClusterTree:
+        """Merge the components into clusters, and keep the result as `clusters_`.
+
+        `predict` and `predict_proba` then know ``level="cluster"``, until the next `fit`. `save`
+        keeps the mixture only, and no clusters.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            The rows of the fit.
+        rule : {"entropy", "bhattacharyya", "demp", "ridgeline"}, default="entropy"
+            Which clusters belong together most: see `ellimix.combine`.
+        n_clusters : int or "auto", default="auto"
+            The number of clusters.
+        sample_weight : array-like of shape (n,), optional
+            Non-negative row weights.
+        threshold : float, optional
+            Where ``n_clusters="auto"`` stops: see `ellimix.combine`.
+
+        Returns
+        -------
+        ClusterTree
+
+        Raises
+        ------
+        ValueError
+            `X` or `sample_weight` do not suit the fit, or one of the other arguments is none of the
+            above.
+
+        Examples
+        --------
+        >>> from ellimix import GaussianMixture, datasets
+        >>> X, _ = datasets.faithful()
+        >>> model = GaussianMixture(4, order="weight", random_state=0).fit(X)
+        >>> model.combine(X, rule="ridgeline").labels_of_components()
+        array([0, 1, 0, 0])
+        >>> model.predict(X[:3]), model.predict(X[:3], level="cluster")
+        (array([2, 1, 3]), array([0, 1, 0]))
+        """
+        source = self._source(X, sample_weight)
+        self.clusters_ = combine(
+            self.mixture_, source, rule=rule, n_clusters=n_clusters, threshold=threshold
+        )
+        return self.clusters_
+
+    def predict(
+        self, X: Any, level: Literal["component", "cluster"] = "component"
+    ) -> NDArray[np.int64]:
+        """The most probable component or cluster of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        level : {"component", "cluster"}, default="component"
+            ``"cluster"`` after `combine`. A row's cluster is that of its largest summed
+            responsibility, not always the one that its most probable component is in.
+
+        Returns
+        -------
+        labels : ndarray of int of shape (n,)
+
+        Raises
+        ------
+        NotFittedError
+            `level` is ``"cluster"`` before `combine`.
+
+        Examples
+        --------
+        >>> from ellimix import GaussianMixture
+        >>> model = GaussianMixture.from_parameters(
+        ...     [0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], covariance_type="V"
+        ... )
+        >>> model.predict([[-1.0], [5.0]])
+        array([0, 1])
+        """
+        rows = self._rows(X)
+        tree = self._clusters(level)
+        if tree is None:
+            return self.mixture_.predict(rows)
+        found = tree.responsibilities(self.mixture_.responsibilities(rows))
+        return np.asarray(found.argmax(axis=1), dtype=np.int64)
+
+    def predict_proba(self, X: Any, level: Literal["component", "cluster"] = "component") -> Rows:
+        """Responsibilities: posterior probabilities of the components or clusters.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        level : {"component", "cluster"}, default="component"
+            ``"cluster"`` after `combine`.
+
+        Returns
+        -------
+        responsibilities : ndarray of shape (n, k) or (n, n_clusters)
+            Rows sum to 1.
+
+        Raises
+        ------
+        NotFittedError
+            `level` is ``"cluster"`` before `combine`.
+
+        Examples
+        --------
+        >>> from ellimix import GaussianMixture
+        >>> model = GaussianMixture.from_parameters(
+        ...     [0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], covariance_type="V"
+        ... )
+        >>> model.predict_proba([[2.0]])
+        array([[0.5, 0.5]])
+        """
+        rows = self._rows(X)
+        tree = self._clusters(level)
+        found: Rows = self.mixture_.responsibilities(rows)
+        if tree is not None:
+            found = tree.responsibilities(found)
+        return found.astype(np.float32) if rows.dtype == np.float32 else found
+
+    def _clusters(self, level: str) -> ClusterTree | None:
+        """The tree by which labels are given; None for components."""
+        if level not in LEVELS:
+            raise ValueError(f"level is 'component' or 'cluster', not {level!r}.")
+        if level == "component":
+            return None
+        if "clusters_" not in vars(self):
+            raise NotFittedError(
+                f"This {type(self).__name__} has no clusters yet: call combine(X) after fit, or "
+                "use level='component'."
+            )
+        return self.clusters_
