@@ -28,6 +28,7 @@ class Status(Enum):
     MAX_ITER = "max_iter"
     COLLAPSED = "collapsed"
     EMPTY = "empty"
+    ANNIHILATED = "annihilated"
     OVERFLOW = "overflow"
     STOPPED = "stopped"
     INTERRUPTED = "interrupted"
@@ -48,7 +49,7 @@ class Status(Enum):
         return _REMEDIES.get(self, "")
 
 
-_FAILED: Final = frozenset({Status.COLLAPSED, Status.EMPTY, Status.OVERFLOW})
+_FAILED: Final = frozenset({Status.COLLAPSED, Status.EMPTY, Status.ANNIHILATED, Status.OVERFLOW})
 
 _SENTENCES: Final = {
     Status.RUNNING: "The fit has not ended.",
@@ -56,6 +57,7 @@ _SENTENCES: Final = {
     Status.MAX_ITER: "The fit did not converge: max_iter iterations passed before tol was met.",
     Status.COLLAPSED: "A component's covariance became singular.",
     Status.EMPTY: "A component lost all its rows.",
+    Status.ANNIHILATED: "A component's rows do not pay for its parameters.",
     Status.OVERFLOW: "The log-likelihood is not a finite number.",
     Status.STOPPED: "A callback asked to stop.",
     Status.INTERRUPTED: "The fit was interrupted; the best parameters so far were kept.",
@@ -67,6 +69,7 @@ _REMEDIES: Final = {
         "Raise reg_covar, use fewer components, or a covariance family with fewer parameters."
     ),
     Status.EMPTY: "Use fewer components or another start.",
+    Status.ANNIHILATED: "Use fewer components, or a covariance family with fewer parameters.",
     Status.OVERFLOW: (
         "Remove rows with extreme values or rescale the columns, and check the start's parameters."
     ),
@@ -85,7 +88,7 @@ class DegenerateFit(EllimixError):
     Parameters
     ----------
     status : Status
-        `COLLAPSED`, `EMPTY` or `OVERFLOW`.
+        `COLLAPSED`, `EMPTY`, `ANNIHILATED` or `OVERFLOW`.
     components : tuple of int
         The components concerned, counted from 0; empty when it is not one of them in particular.
     counts : tuple of float
