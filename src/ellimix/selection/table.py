@@ -46,9 +46,10 @@ def rows(cells: Sequence[Cell], criterion: str = "bic") -> list[Row]:
     list of dict
         family (E or V for one feature), n_components, log_likelihood (nats), n_parameters; the
         criteria bic, aic, aicc, icl, sabic and nec; `criterion`, the chosen one's value, and
-        criterion_name; difference, to the best cell that is ok; weight, exp(-difference / 2) as a share among the cells that are ok,
-        NaN for a criterion that is not on the scale of -2 log L (nec); status, reason; start,
-        n_starts, n_agreed. NaN where there is no number. All criteria: smaller is better.
+        criterion_name; difference, to the best cell that is ok; weight, exp(-difference / 2) as a
+        share among the cells that are ok, NaN for a criterion that is not on the scale of
+        -2 log L (nec); status, reason; start, n_starts, n_agreed. NaN where there is no number.
+        All criteria: smaller is better.
 
     Raises
     ------
