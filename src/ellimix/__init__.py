@@ -33,7 +33,8 @@ if TYPE_CHECKING:
         Status,
     )
     from ellimix.estimators.gaussian_mixture import GaussianMixture
-    from ellimix.estimators.search import GaussianMixtureSearch, select
+    from ellimix.estimators.search import GaussianMixtureSearch
+    from ellimix.estimators.select import select
     from ellimix.persist import load, save
     from ellimix.report import FitReport
     from ellimix.selection.combining import ClusterTree, combine
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "GaussianMixture": "ellimix.estimators.gaussian_mixture",
     "GaussianMixtureSearch": "ellimix.estimators.search",
-    "select": "ellimix.estimators.search",
+    "select": "ellimix.estimators.select",
     "Mixture": "ellimix.density.mixture",
     "FitReport": "ellimix.report",
     "FAMILIES": "ellimix.covariance",
