@@ -80,6 +80,17 @@ def rows(cells: Sequence[Cell], criterion: str = "bic") -> list[Row]:
     ]
 
 
+def plain(rows: Sequence[Row]) -> list[Row]:
+    """The same for JSON, which knows no NaN and no infinity: None stands for them."""
+    return [
+        {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in row.items()
+        }
+        for row in rows
+    ]
+
+
 def frame(cells: Sequence[Cell], criterion: str = "bic") -> DataFrame:
     """The same as a pandas DataFrame, a row a cell.
 
