@@ -76,7 +76,7 @@ class GaussianMixtureSearch(MixtureMethods):
     Attributes
     ----------
     best_, best_estimator_ : GaussianMixture
-        The best model, fitted to its end.
+        The best model, fitted to its end, its components by descending weight.
     best_params_ : dict
         Its `n_components` and `covariance_type`.
     best_index_ : int
@@ -336,6 +336,7 @@ class GaussianMixtureSearch(MixtureMethods):
             reg_covar=self.reg_covar,
             random_state=self.random_state,
             engine=self.engine,
+            order="weight",
         )
         best.n_features_in_ = self.n_features_in_
         if hasattr(self, "feature_names_in_"):
