@@ -90,14 +90,14 @@ def test_partitions_are_the_same(row):
 def test_the_criterion_is_as_good(row):
     """Where ties or mclust's stored costs make trees differ.
 
-    Cheapest merges may lead to a dearer cut, on either side: ours may be so by 2 %, or by 0.08 nats
+    Cheapest merges may lead to a dearer cut, on either side: ours may be so by 4 %, or by 0.08 nats
     a row. That every merge of ours is the cheapest is tested elsewhere.
     """
     rows, model = data(row["data"]), row["model"]
     scaled = SCALINGS[row["use"]](rows, np.ones(len(rows)))
     for k in range(2, 10):
         ours, theirs = (criterion(scaled, labels, model) for labels in both(row, k))
-        slack = 0.02 * abs(theirs) if model in ("EII", "EEE") else 0.08 * len(rows)
+        slack = 0.04 * abs(theirs) if model in ("EII", "EEE") else 0.08 * len(rows)
         assert ours <= theirs + slack
 
 

@@ -129,6 +129,7 @@ class Runner(Protocol):
         tolerance: float,
         max_iter: int,
         judged: int | None = None,
+        careful: bool = True,
         stop: Callable[[], bool] | None = None,
     ) -> list[Ended]:
         """Run all of them.
@@ -142,6 +143,9 @@ class Runner(Protocol):
             Passes at most.
         judged : int, optional
             Passes after which fits that will not reach their target may be given up.
+        careful : bool
+            Whether first M-steps that may end in local minima (EVE, VVE) are made from many starts.
+            One of the runners takes no less care.
         stop : callable, optional
             Asked now and then: once it says so, no further fit is begun.
         """

@@ -69,6 +69,7 @@ class CompiledRunner:
         tolerance: float,
         max_iter: int,
         judged: int | None = None,
+        careful: bool = True,
         stop: Callable[[], bool] | None = None,
     ) -> list[Ended]:
         """Run all of them; see `Runner`. A fit is one thread's: threads change no bit."""
@@ -79,6 +80,7 @@ class CompiledRunner:
             tolerance,
             max_iter,
             max_iter if judged is None else judged,
+            1 if careful else 2,
             stopped,
         )
         order = np.argsort(-flat.sizes, kind="stable")  # the long ones first

@@ -66,7 +66,7 @@ def run_fits() -> Any:
         *map(_function_type, (e_step(True, 1), e_step(False, 1), m_step())),
         *(_array(3), _array(2), integer),
         *(_array(2, integer), integer, _array(2, integer), integer),
-        *(real, real, integer, integer, integers),
+        *(real, real, integer, integer, integer, integers),
         *(integers, integers, integers, integers, _array(1)),
         *(_array(1), _array(2), _array(3)),
         *(_array(1), _array(2), _array(3), _array(1), _array(2), _array(2, integer)),

@@ -29,6 +29,7 @@ def run_fits(
     tolerance,
     most,
     judged,
+    begin,
     stopped,
     todo,
     codes,
@@ -63,8 +64,8 @@ def run_fits(
         if codes[f] < DIAGONAL_CODES:
             DIAGONAL_FIT(
                 diagonal_step, m_step, x, weight, rows, where, size, codes[f], floor, tolerance,
-                most, judged, targets[f], stopped, part_n, part_means, part_scatter, part_shares,
-                part_center, part_factor, part_log_det, totals[f], outcome[f],
+                most, judged, begin, targets[f], stopped, part_n, part_means, part_scatter,
+                part_shares, part_center, part_factor, part_log_det, totals[f], outcome[f],
             )  # fmt: skip
             if d > 1 and outcome[f, 0] in (CONVERGED, MAX_ITER, HOPELESS):
                 WHOLE_SCATTER(
@@ -74,8 +75,9 @@ def run_fits(
         else:
             FULL_FIT(
                 full_step, m_step, x, weight, rows, full_where, full_size, codes[f], floor,
-                tolerance, most, judged, targets[f], stopped, part_n, part_means, part_scatter,
-                part_shares, part_center, part_factor, part_log_det, totals[f], outcome[f],
+                tolerance, most, judged, begin, targets[f], stopped, part_n, part_means,
+                part_scatter, part_shares, part_center, part_factor, part_log_det, totals[f],
+                outcome[f],
             )  # fmt: skip
 
 
@@ -119,6 +121,7 @@ def one_fit(
     tolerance,
     most,
     judged,
+    begin,
     target,
     stopped,
     n,
@@ -137,6 +140,7 @@ def one_fit(
     `factor` (k, d, d) and `log_det` (k,); `totals` (2,) gets its log-likelihood and entropy, and
     `outcome` (3,) the status, the number of passes and the component concerned.
 
+    The first M-step is made with `begin` 1, or in a hurry with 2: common axes from one start.
     The fit has converged when less than `tolerance` nats, in all, are still to be gained. By
     Aitken's rule gains g, g' that shrink geometrically leave g'^2 / (g - g'). From pass `judged`
     on, a fit that will not reach `target` nats, though it gained ten times what it seems to,
@@ -154,7 +158,7 @@ def one_fit(
         used = np.zeros((1, k, width, width))
     w = np.empty((k, d, d))
     volume = np.zeros(k)
-    axes = np.zeros((d, d))
+    axes = np.zeros((k, d, d))
     work = np.empty(WORK_SIZE(k, d))
     before, gain_before = -np.inf, np.inf
     iteration = 0
@@ -177,7 +181,8 @@ def one_fit(
                         w[j, a, b] = 0.0
                         w[j, b, a] = 0.0
                 w[j, a, a] += floor * n[j]
-        bad = m_step(code, n, w, factor, log_det, volume, axes, iteration == 0, work)
+        first = begin if iteration == 0 else 0
+        bad = m_step(code, n, w, factor, log_det, volume, axes, first, work)
         if bad >= 0:
             outcome[0], outcome[1], outcome[2] = COLLAPSED, iteration, bad
             return

@@ -51,6 +51,7 @@ class PlainRunner:
         tolerance: float,
         max_iter: int,
         judged: int | None = None,
+        careful: bool = True,
         stop: Callable[[], bool] | None = None,
     ) -> list[Ended]:
         """Run all of them; see `Runner`. None is given up: a pass serves the others anyway."""

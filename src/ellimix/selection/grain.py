@@ -16,8 +16,12 @@ from ellimix.records import Array
 from ellimix.sources.base import Source
 
 SAMPLE_ROWS: Final = 50_000  # evenly spaced ones of more: enough to see a grid
-LOW: Final = 0.1  # quantile over the tied rows: a few values off the grid do not hide it
+LOW: Final = (
+    0.1  # quantile over the tied rows: two values that nearly coincide say little of the rest
+)
 ROUNDING: Final = 64.0  # units in the last place of the largest value: no gap at all
+
+EXACT: Final = 2.0**53  # whole numbers up to here are exact
 
 
 def resolutions(source: Source) -> Array:
@@ -25,7 +29,7 @@ def resolutions(source: Source) -> Array:
 
     A low quantile, over the rows that tie in a column, of the gap between their value and the
     nearest other one. Rows without a tie say nothing: between the values of a continuous column
-    are small gaps by chance.
+    are small gaps by chance. Values off the grid may make the step too fine, never too coarse.
 
     Parameters
     ----------
@@ -103,7 +107,7 @@ def observation(source: Source) -> float:
         weights.append(np.ones(keys[-1].size) if block.weight is None else block.weight)
     key, weight = np.concatenate(keys), np.concatenate(weights)
     key, weight = key[weight > 0.0], weight[weight > 0.0]
-    if not (weight == np.floor(weight)).all():
+    if weight.sum() > EXACT or not (weight == np.floor(weight)).all():
         return float(weight.mean())
     group: NDArray[np.intp] = np.unique(key, return_inverse=True)[1]
     totals = np.bincount(group, weights=weight).astype(np.int64)

@@ -101,7 +101,7 @@ class Plan:
             self.tell("trees", 0.05 * number)
             grown = tree(rows, weight, model=model, scaling=scaling, fast=self.fast)
             starts = cuts(rows, weight, grown, board.components)
-            changed |= portfolio.from_cuts(f"tree {model} {scaling}", starts, users)
+            changed |= portfolio.from_cuts(f"tree {model} {scaling}", starts, users, number == 0)
         for number in range(self.effort.rounds):
             if not changed or self.late():
                 break

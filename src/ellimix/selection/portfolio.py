@@ -92,14 +92,17 @@ class Portfolio:
 
     # -- steps -------------------------------------------------------------------------------
 
-    def from_cuts(self, name: str, cuts: dict[int, Start], families: Sequence[Family]) -> set[Key]:
+    def from_cuts(
+        self, name: str, cuts: dict[int, Start], families: Sequence[Family], careful: bool
+    ) -> set[Key]:
         """Every family from the same partitions, one for each number of components."""
-        return self._whole(
+        groups = (
             self.board.attempts(family, [(name, cuts[k])])
             for k in self._descending()
             if k in cuts
             for family in families
         )
+        return self._whole(groups, careful)
 
     def nested(self, changed: set[Key]) -> set[Key]:
         """Every family from the other families' fits with the same number of components."""
@@ -146,7 +149,7 @@ class Portfolio:
 
     # -- running -----------------------------------------------------------------------------
 
-    def _whole(self, groups: Iterable[Attempts | None]) -> set[Key]:
+    def _whole(self, groups: Iterable[Attempts | None], careful: bool = False) -> set[Key]:
         """Runs to their ends."""
         some = [group for group in groups if group is not None]
         if not some or self.stop():
@@ -156,6 +159,7 @@ class Portfolio:
             tolerance=self.effort.tolerance,
             max_iter=self.effort.max_iter,
             judged=JUDGED,
+            careful=careful,
             stop=self.stop,
         )
         return self.board.add(ended)
@@ -168,7 +172,11 @@ class Portfolio:
         if not some or self.stop():
             return set()
         short = self.runner.run(
-            some, tolerance=self.effort.tolerance, max_iter=passes, stop=self.stop
+            some,
+            tolerance=self.effort.tolerance,
+            max_iter=passes,
+            careful=False,
+            stop=self.stop,
         )
         return self._whole(self._promising(ended, kept) for ended in short)
 

@@ -102,8 +102,10 @@ def tree(
             f"{MOST_ROWS} that it takes. Pass a random sample of the rows."
         )
     merges, costs = np.empty((n - 1, 2), dtype=np.intp), np.zeros(n - 1)
-    later = np.setdiff1d(np.arange(n), first, assume_unique=True)
-    merges[: n - m] = np.column_stack([first[group[later]], later])
+    if m < n:
+        leader = first[group]
+        later = np.flatnonzero(leader != np.arange(n))
+        merges[: n - m] = np.column_stack([leader[later], later])
     if m > 1:
         with one_blas_thread():
             grow = (FAST if fast else MODELS)[_simplest(model, rows.shape[1])]
@@ -212,11 +214,13 @@ class Hierarchical:
 
 def _equal_rows(rows: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Which group of equal rows each is in (n,), and the groups' first rows (m,), ascending."""
-    _, first, group = np.unique(rows + 0.0, axis=0, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    place = np.empty_like(order)
-    place[order] = np.arange(order.size)
-    return place[group.reshape(-1)], first[order]
+    order = np.lexsort(rows.T)  # stable: equal rows stay in order
+    ordered = rows[order]
+    new = np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)])
+    leader = np.empty_like(order)  # the first row that is equal
+    leader[order] = order[new][np.cumsum(new) - 1]
+    first = np.flatnonzero(leader == np.arange(leader.size))
+    return np.searchsorted(first, leader), first
 
 
 def _grown(

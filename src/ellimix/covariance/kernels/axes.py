@@ -29,7 +29,7 @@ LARGEST_CHANGE = 0.5  # of a product of variances in a quick turn
 ANGLE_TOLERANCE = 1e-7  # radians: the value is flat to 1e-14 there
 FIRST_SWEEPS = 2
 MAX_SWEEPS = 300
-WARM_SWEEPS = 8  # then the next M-step goes on from there
+WARM_SWEEPS = 3  # then the next M-step goes on from there
 MANY_STARTS = 8
 FEW_FEATURES = 5
 EPS = None
@@ -214,7 +214,7 @@ def turn(turned, axes, p, q, cos, sin):
 
 def sweep(equal, careful, n, turned, axes, weight, plane):
     """Turn every plane once; the largest angle."""
-    k, d = turned.shape[0], turned.shape[1]
+    d = turned.shape[1]
     largest = 0.0
     WEIGHTS(equal, n, turned, weight)
     for p in range(d - 1):
@@ -279,7 +279,7 @@ def descend(equal, sweeps, n, turned, axes, weight, plane):
             break
 
 
-def start(which, n, scatter, matrix, turned, values, axes, order):
+def start(which, n, scatter, matrix, rows, turned, values, axes, order):
     """Start number `which`: eigenvectors of two pooled matrices, then of the largest components.
 
     turned (k, d, d) is scratch; order (k,) marks the components that are done.
@@ -300,20 +300,22 @@ def start(which, n, scatter, matrix, turned, values, axes, order):
             turned[0, a, b] = value
     if which >= 2:
         order[largest] = 1.0
-    EIGEN(turned, 0, matrix, turned, 0, values)
+    EIGEN(turned, 0, matrix, rows, turned, 0, values, False)
     for a in range(d):
         for b in range(d):
             axes[a, b] = turned[0, a, b]
 
 
-def common_axes(equal, n, scatter, axes, first, turned, matrix, values, best, weight, plane):
-    """Axes that minimise the criterion locally, from `axes` unless `first`: then of many starts.
+def common_axes(equal, n, scatter, axes, first, turned, matrix, rows, values, best, weight, plane):
+    """Axes that descend from `axes`; if `first`, a local minimum, the best of many starts.
 
-    Scratch: turned (k, d, d), matrix (d, d), values (k, d), best (d, d), weight (k,),
-    plane (4, k).
+    With `first` 2, in a hurry, one start and a few sweeps. Scratch: turned (k, d, d), matrix and
+    rows (d, d), values (k, d), best (d, d), weight (k,), plane (4, k).
     """
     k, d = scatter.shape[0], scatter.shape[1]
-    if not first:
+    if first != 1:
+        if first == 2:
+            START(1, n, scatter, matrix, rows, turned, values, axes, plane[3])
         TRANSFORM(scatter, axes, matrix, turned)
         DESCEND(equal, WARM_SWEEPS, n, turned, axes, weight, plane)
         ORTHONORMAL(axes)
@@ -322,7 +324,7 @@ def common_axes(equal, n, scatter, axes, first, turned, matrix, values, best, we
     for j in range(k):
         order[j] = 0.0
     for which in range(2 + (min(k, MANY_STARTS) if d <= 32 else 0)):
-        START(which, n, scatter, matrix, turned, values, best, order)
+        START(which, n, scatter, matrix, rows, turned, values, best, order)
         TRANSFORM(scatter, best, matrix, turned)
         for _ in range(FIRST_SWEEPS):
             SWEEP(equal, True, n, turned, best, weight, plane)

@@ -14,14 +14,15 @@ import numpy as np
 
 from ellimix.compiled import compiled, fingerprint, inline, named
 from ellimix.covariance import FAMILIES
-from ellimix.covariance.kernels import axes, closed, matrices, oriented, steps, volumes
+from ellimix.covariance.kernels import axes as common_axes
+from ellimix.covariance.kernels import closed, matrices, oriented, steps, volumes
 from ellimix.covariance.triangular import EPS
 from ellimix.records import Array
 
 CODES: Final = {name: code for code, name in enumerate(FAMILIES)}
 SIGNATURE: Final = (
     "int64(int64, float64[::1], float64[:, :, ::1], float64[:, :, ::1], float64[::1], "
-    "float64[::1], float64[:, ::1], boolean, float64[::1])"
+    "float64[::1], float64[:, :, ::1], int64, float64[::1])"
 )
 
 
@@ -45,7 +46,7 @@ def m_step() -> Any:
     factor (k, d, d), log_det (k,)
         Out: upper triangular F with precision F F^T, and log |Sigma_k|. Diagonal families write
         the diagonals of `factor` only.
-    volume (k,), axes (d, d)
+    volume (k,), axes (k, d, d)
         In and out, unless `first`: log-volumes of VEI, VEE and VEV and common axes (columns) of
         EVE and VVE, where the next M-step starts.
     first
@@ -71,13 +72,17 @@ def _names() -> dict[str, Any]:
 
 # each after those that it calls
 _PARTS: Final[tuple[tuple[Any, str], ...]] = (
-    (matrices, "spread singular precision_factor log_determinant ascending eigen factor_of_axes"),
+    (matrices, "spread singular precision_factor log_determinant"),
+    (matrices, "ascending turned eigen factor_of_axes"),
     (closed, "spherical equal_variances own_variances equal_volume put_variances"),
     (closed, "equal_matrices own_matrices"),
     (volumes, "shares triangles evaluate gradient_of_volumes newton_of_volumes alternation"),
     (volumes, "searched unbounded_volume log_volumes of_one_shape proportional"),
-    (axes, "weights value_of_axes quick_angle value_of_angle grid_angle turn sweep orthonormal"),
-    (axes, "transform descend start common_axes in_axes"),
+    (
+        common_axes,
+        "weights value_of_axes quick_angle value_of_angle grid_angle turn sweep orthonormal",
+    ),
+    (common_axes, "transform descend start common_axes in_axes"),
     (oriented, "principal equal_shape along"),
     (steps, "take common one_shape matrices diagonal oriented"),
 )
@@ -99,8 +104,9 @@ class CompiledStep:
         log |Sigma_k|, natural logarithm.
     volume : ndarray of shape (k,)
         Log-volumes, where the next step of VEI, VEE or VEV starts.
-    axes : ndarray of shape (d, d)
-        Common axes, where the next step of EVE or VVE starts.
+    axes : ndarray of shape (k, d, d)
+        Axes of EEV and VEV, or in the first place the common ones of EVE and VVE, where the next
+        step starts.
     """
 
     failed: int
@@ -137,12 +143,12 @@ def compiled_m_step(
     """
     k, d = scatter.shape[:2]
     volume = np.zeros(k) if previous is None else previous.volume.copy()
-    common = np.eye(d) if previous is None else previous.axes.copy()
+    axes = np.zeros((k, d, d)) if previous is None else previous.axes.copy()
     factor, log_det = np.zeros((k, d, d)), np.zeros(k)
     failed = m_step()(
         CODES[name],
         np.ascontiguousarray(n, dtype=np.float64),
         np.ascontiguousarray(scatter, dtype=np.float64),
-        *(factor, log_det, volume, common, previous is None, np.empty(work_size(k, d))),
+        *(factor, log_det, volume, axes, int(previous is None), np.empty(work_size(k, d))),
     )
-    return CompiledStep(int(failed), factor, log_det, volume, common)
+    return CompiledStep(int(failed), factor, log_det, volume, axes)

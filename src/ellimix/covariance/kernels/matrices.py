@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-ORTHOGONAL = 1e-32  # squared cosine between two columns that counts as none
+ORTHOGONAL = 1e-32  # squared cosine between two columns that counts as none,
+NEARLY = 1e-24  # and the same where the next step goes on: the eigenvalues are right to rounding
 SWEEPS = 40
-EPS = ASCENDING = None
+EPS = ASCENDING = TURNED = None
 
 
 def spread(value):
@@ -64,28 +65,34 @@ def log_determinant(factor, j):
     return -2.0 * total
 
 
-def eigen(source, i, matrix, axes, j, values):
+def eigen(source, i, matrix, rows, axes, j, values, warm):
     """Eigenvalues values[j], ascending and not below 0, and eigenvectors axes[j] of source[i].
 
-    Cyclic Jacobi rotations of a copy (d, d). A plane is left alone where its columns of the
-    matrix's root would be orthogonal, so that small eigenvalues of graded matrices are found too.
+    Cyclic Jacobi rotations of a copy, from axes[j] on if `warm`. A plane is left alone where its
+    columns of the matrix's root would be orthogonal, so that small eigenvalues of graded matrices
+    are found too. Scratch: matrix (d, d); rows (d, d), whose rows are the eigenvectors: all inner
+    loops run along rows.
     """
     d = matrix.shape[0]
     unit = 0.0
     for a in range(d):
         unit = max(unit, source[i, a, a])
     scale = 1.0 / unit if unit > 0.0 else 1.0  # squares neither overflow nor vanish
-    for a in range(d):
-        for b in range(d):
-            matrix[a, b] = source[i, a, b] * scale
-            axes[j, a, b] = 0.0
-        axes[j, a, a] = 1.0
+    least = NEARLY if warm else ORTHOGONAL
+    if warm:
+        TURNED(source, i, axes, j, scale, rows, matrix)
+    else:
+        for a in range(d):
+            for b in range(d):
+                matrix[a, b] = source[i, a, b] * scale
+                rows[a, b] = 0.0
+            rows[a, a] = 1.0
     for _ in range(SWEEPS):
         turned = False
         for p in range(d - 1):
             for q in range(p + 1, d):
                 off, vp, vq = matrix[p, q], matrix[p, p], matrix[q, q]
-                if not off * off > ORTHOGONAL * abs(vp * vq):
+                if not off * off > least * abs(vp * vq):
                     continue
                 turned = True
                 half = 0.5 * (vq - vp)
@@ -94,25 +101,63 @@ def eigen(source, i, matrix, axes, j, values):
                     tan = -tan
                 cos = 1.0 / np.sqrt(1.0 + tan * tan)
                 sin = tan * cos
-                for i in range(d):
-                    left, right = matrix[i, p], matrix[i, q]
-                    new_left, new_right = cos * left - sin * right, sin * left + cos * right
-                    matrix[i, p] = new_left
-                    matrix[p, i] = new_left
-                    matrix[i, q] = new_right
-                    matrix[q, i] = new_right
-                    left, right = axes[j, i, p], axes[j, i, q]
-                    axes[j, i, p] = cos * left - sin * right
-                    axes[j, i, q] = sin * left + cos * right
+                for c in range(d):
+                    left, right = matrix[p, c], matrix[q, c]
+                    matrix[p, c] = cos * left - sin * right
+                    matrix[q, c] = sin * left + cos * right
+                for c in range(d):
+                    left, right = rows[p, c], rows[q, c]
+                    rows[p, c] = cos * left - sin * right
+                    rows[q, c] = sin * left + cos * right
                 matrix[p, p] = vp - tan * off
                 matrix[q, q] = vq + tan * off
                 matrix[p, q] = 0.0
                 matrix[q, p] = 0.0
+                for c in range(d):
+                    matrix[c, p] = matrix[p, c]
+                    matrix[c, q] = matrix[q, c]
         if not turned:
             break
     for a in range(d):
         values[j, a] = max(matrix[a, a], 0.0) * unit
+        for c in range(d):
+            axes[j, c, a] = rows[a, c]
     ASCENDING(axes, j, values)
+
+
+def turned(source, i, axes, j, scale, rows, matrix):
+    """rows = axes[j]^T, made orthonormal again, and matrix = rows source[i] rows^T times scale."""
+    d = matrix.shape[0]
+    for a in range(d):
+        for c in range(d):
+            rows[a, c] = axes[j, c, a]
+        # rotations drift off orthogonality by eps each
+        for b in range(a):
+            along = 0.0
+            for c in range(d):
+                along += rows[a, c] * rows[b, c]
+            for c in range(d):
+                rows[a, c] -= along * rows[b, c]
+        square = 0.0
+        for c in range(d):
+            square += rows[a, c] * rows[a, c]
+        inverse = 1.0 / np.sqrt(square)
+        for c in range(d):
+            rows[a, c] *= inverse
+    for a in range(d):
+        for c in range(d):
+            axes[j, a, c] = 0.0
+        for b in range(d):
+            weight = rows[a, b] * scale
+            for c in range(d):
+                axes[j, a, c] += weight * source[i, b, c]
+    for a in range(d):
+        for b in range(a + 1):
+            value = 0.0
+            for c in range(d):
+                value += axes[j, a, c] * rows[b, c]
+            matrix[a, b] = value
+            matrix[b, a] = value
 
 
 def ascending(axes, j, values):

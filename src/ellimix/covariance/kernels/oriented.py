@@ -11,10 +11,18 @@ import numpy as np
 EIGEN = FACTOR_OF_AXES = SINGULAR = None
 
 
-def principal(scatter, axes, spread, matrix):
-    """Eigenvectors (columns) and eigenvalues (k, d), ascending and not below 0, of the scatter."""
-    for j in range(scatter.shape[0]):
-        EIGEN(scatter, j, matrix, axes, j, spread)
+def principal(scatter, axes, spread, matrix, rows, warm, out):
+    """Eigenvectors (columns) and eigenvalues (k, d), ascending and not below 0, of the scatter.
+
+    The eigenvectors are left in axes (k, d, d), where the next step's search starts if it is
+    `warm`, and in `out`.
+    """
+    k, d = spread.shape
+    for j in range(k):
+        EIGEN(scatter, j, matrix, rows, axes, j, spread, warm)
+        for a in range(d):
+            for b in range(d):
+                out[j, a, b] = axes[j, a, b]
 
 
 def equal_shape(n, spread):

@@ -56,13 +56,14 @@ def oriented(code, n, scatter, factor, log_det, volume, axes, first, work):
     scale = TAKE(work, (k + d) * d, 1, d)
     failed = -1
     if code >= 10:
-        PRINCIPAL(scatter, factor, variances, matrix)
+        rows = TAKE(work, work.size - d * d, d, d)
+        PRINCIPAL(scatter, axes, variances, matrix, rows, first == 0, factor)
         if code == 10:
             EQUAL_SHAPE(n, variances)
         else:
             failed = ONE_SHAPE(n, variances, scatter, volume, first, work)
     else:
-        failed = COMMON(code == 8, n, scatter, factor, variances, matrix, axes, first, work)
+        failed = COMMON(code == 8, n, scatter, factor, variances, matrix, axes[0], first, work)
     if failed >= 0:
         return failed
     return ALONG(variances, factor, log_det, matrix, scale[0])
@@ -80,7 +81,10 @@ def common(equal, n, scatter, factor, variances, matrix, axes, first, work):
             trace += scatter[j, a, a]
         if not SPREAD(trace):
             return j
-    COMMON_AXES(equal, n, scatter, axes, first, factor, matrix, variances, best, plane[4], plane)
+    rows = TAKE(work, work.size - d * d, d, d)
+    COMMON_AXES(
+        equal, n, scatter, axes, first, factor, matrix, rows, variances, best, plane[4], plane
+    )
     IN_AXES(scatter, axes, variances)
     for j in range(k):
         for a in range(d):

@@ -99,5 +99,6 @@ def _template(function: Any, names: dict[str, Any], parts: Sequence[Any], signat
 @cache
 def _fingerprint() -> str:
     """A digest of the templates, and of the constants that they are compiled with."""
-    constants = [Path(module.__file__) for module in (agglomeration, pooled)]
-    return fingerprint(*sorted(Path(__file__).parent.glob("*.py")), *constants)
+    folder = Path(__file__).parent
+    constants = [folder.parent / name for name in ("agglomeration.py", "pooled.py")]
+    return fingerprint(*sorted(folder.glob("*.py")), *constants)

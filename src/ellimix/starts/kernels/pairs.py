@@ -146,7 +146,7 @@ def search(pair, m, n, best, partner):
             lowest = np.inf
             place = m
             for c in range(x + 1, m):
-                if pair[x, c] < lowest:
+                if pair[x, c] < lowest and n[c] > 0.0:
                     lowest = pair[x, c]
                     place = c
             best[x] = lowest
@@ -217,7 +217,7 @@ def agglomerate(kind, t, n, mean, merges, costs):
             while not best[i] <= limit:
                 i += 1
             j = i + 1
-            while not pair[i, j] <= limit:
+            while not (pair[i, j] <= limit and n[j] > 0.0):
                 j += 1
             merges[stage, 0] = first[i]
             merges[stage, 1] = first[j]
@@ -229,16 +229,17 @@ def agglomerate(kind, t, n, mean, merges, costs):
             value[j] = 0.0
             best[j] = np.inf
             for x in range(j):
-                pair[x, j] = np.inf
                 if partner[x] == j or partner[x] == i:
                     best[x] = np.nan  # to be found anew
             for x in range(i):
-                pair[x, i] = new[x] - (value[x] + value[i]) if n[x] > 0.0 else np.inf
-                if pair[x, i] < best[x]:
-                    best[x] = pair[x, i]
-                    partner[x] = i
+                if n[x] > 0.0:
+                    cost = new[x] - (value[x] + value[i])
+                    pair[x, i] = cost
+                    if cost < best[x]:
+                        best[x] = cost
+                        partner[x] = i
         for x in range(i + 1, m):
-            pair[i, x] = new[x] - (value[x] + value[i]) if n[x] > 0.0 else np.inf
+            pair[i, x] = new[x] - (value[x] + value[i])
         best[i] = np.nan
         SEARCH(pair, m, n, best, partner)
         if j >= 0 and rows - 1 - stage <= SHRINK * m:
