@@ -113,9 +113,11 @@ def test_assigned_parameters_have_the_chosen_family(both):
     model.means_ = both.means_ + 1.0
     assert model.covariance_type_ == "EEE"
     np.testing.assert_array_equal(model.covariances_, both.covariances_)
+    fresh = auto()
+    fresh.weights_ = [1.0]
+    fresh.means_ = [[0.0, 0.0]]
     with pytest.raises(AttributeError, match="not fitted"):
-        fresh = auto()
-        fresh.weights_, fresh.means_, fresh.covariances_ = [1.0], [[0.0, 0.0]], np.eye(2)
+        fresh.covariances_ = np.eye(2)
 
 
 def test_order_by_weight():

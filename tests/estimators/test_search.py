@@ -143,7 +143,7 @@ def test_the_same_seed_gives_the_same_and_the_order_of_rows_nothing(small):
 
 def test_weights_are_repetition():
     weight = np.random.default_rng(0).integers(0, 3, len(FAITHFUL))
-    options = {"families": ["EEE"], "n_components": [1, 2, 3]}
+    options = {"families": ["EEE"], "n_components": range(1, 6)}
     weighted = em.select(FAITHFUL, sample_weight=weight, **options)
     repeated = em.select(np.repeat(FAITHFUL, weight, axis=0), **options)
     for one, other in zip(weighted.results_, repeated.results_, strict=True):
@@ -170,9 +170,7 @@ def test_well_separated_groups_are_counted():
     assert found.best_params_["n_components"] == 3
     assert np.unique(found.labels_.reshape(3, 60), axis=1).shape == (3, 1)
     one = em.select(rng.normal(size=(200, 3)), families="sklearn", n_components=range(1, 7))
-    assert one.best_params_ == {"n_components": 1, "covariance_type": "spherical"} or (
-        one.best_params_["n_components"] == 1
-    )
+    assert one.best_params_ == {"n_components": 1, "covariance_type": "VII"}
 
 
 @pytest.mark.parametrize(("rows", "bic"), [(FAITHFUL, 2322.193), (IRIS, 574.019)])
@@ -213,9 +211,10 @@ def test_one_feature_has_two_families():
 # -- what is asked for ---------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::ellimix.FitWarning")
 def test_names_of_families():
     def families(names):
-        found = em.select(IRIS, families=names, n_components=1)
+        found = em.select(IRIS, families=names, n_components=2)
         return [row["family"] for row in found.results_]
 
     assert families("sklearn") == ["VVV", "EEE", "VVI", "VII"]
@@ -308,7 +307,8 @@ def test_notes_are_warned_of_once_each():
     (close,) = warned(FAITHFUL, families="VVV", n_components=range(1, 5))
     assert "only 2 behind in BIC" in close
     constant = np.c_[IRIS[:, 2], np.full(150, 7.0)]
-    assert "x1 are constant" in warned(constant, families="EII", n_components=range(1, 4))[-1]
+    notes = warned(constant, families="EII", n_components=range(1, 4), reg_covar=1e-6)
+    assert "x1 are constant" in notes[-1]
     numbered = pd.DataFrame({"length": IRIS[:, 2], "row": np.arange(150)})
     assert any(
         "row number the rows and look like an id" in note
