@@ -18,7 +18,7 @@ from ellimix.selection.guard import Guard
 
 Key = tuple[str, int]  # family, number of components
 
-SAME = 1e-2  # nats within which two fits have reached the same optimum
+SAME = 0.1  # nats within which two fits are on the way to the same optimum
 
 
 @final
@@ -172,7 +172,8 @@ class Board:
     def _spurious(self, group: Ended, which: NDArray[np.intp]) -> NDArray[np.bool_]:
         setting = self.setting
         counts, resolution = group.n[which] / setting.observation, setting.resolution
-        clear = setting.guard.clearly_sound(counts, group.factor[which], resolution)
+        factor = group.factor[which]
+        clear = setting.guard.clearly_sound(group.family, counts, factor, resolution)
         out = ~clear
         if out.any():
             models, doubtful = group.models().at(which[out]), counts[out]

@@ -208,12 +208,13 @@ class Guard:
         return Verdicts(marks, values, limits)
 
     def clearly_sound(
-        self, counts: Array, factor: Array, resolution: Array | None
+        self, family: Family, counts: Array, factor: Array, resolution: Array | None
     ) -> NDArray[np.bool_]:
         """Which of m fits no rule marks, at a glance: what is left needs `verdicts`.
 
         Parameters
         ----------
+        family : Family
         counts : ndarray of shape (m, k)
         factor : ndarray of shape (m, k, d, d)
             Precision factors as square matrices, whatever the family.
@@ -222,7 +223,7 @@ class Guard:
         d = factor.shape[-1]
         if resolution is None or self.max_ratio is not None:
             return np.zeros(counts.shape[0], dtype=np.bool_)
-        most = max(d + max(self.own, self.chance), 3.0, self.shared)
+        most = max(self.needed(family, d), self._suspect(family, d))
         # the trace of F^T R F is at least its largest eigenvalue
         steps = (factor**2).sum(axis=-1) @ (resolution**2 / 12.0)
         clear = (counts >= most) & (steps * self.spike**2 < 1.0)

@@ -18,7 +18,7 @@ from ellimix.engines.choice import has_numba
 from ellimix.records import Factor
 from ellimix.selection.beginnings import Start, cuts, random_rows
 from ellimix.selection.board import Board, Key
-from ellimix.selection.portfolio import UNIT_FREE, Effort, Portfolio
+from ellimix.selection.portfolio import OWN_UNITS, UNIT_FREE, Effort, Portfolio
 from ellimix.sources.memory import MemorySource
 from ellimix.starts.hierarchical import tree
 
@@ -28,10 +28,8 @@ INTERRUPTED = "The search was interrupted: this is the best of what it had found
 SAMPLE = "Starts and first iterations were made on a random sample of {:,} rows."
 LATE = "Time was up before all steps were made: a larger time_budget may find better fits."
 
-# criterion and scaling of each agglomeration; the first serves every family, and so do those that
-# do not depend on the columns' units
-TREES = (("VVV", "SVD"), ("EEE", "STD"), ("VII", "SPH"))
-OWN_UNITS = (("VII", "VARS"), ("VVV", "VARS"))  # for families that depend on them
+# criterion and scaling of each agglomeration: mclust's first
+TREES = (("VVV", "SVD"), ("EEE", "STD"), ("VII", "SPH"), ("VII", "VARS"), ("VVV", "VARS"))
 
 
 @final
@@ -68,6 +66,7 @@ class Plan:
         self.weight = np.ones(n) if source.weight is None else source.weight
         self.portfolio = Portfolio(board, runner, effort, self.late)
         self.fast = not isinstance(runner, PlainRunner)  # compiled, then so are the trees
+        self.index = self._tree_rows()
         self.interrupted = False
 
     def late(self) -> bool:
@@ -88,24 +87,13 @@ class Plan:
         return (INTERRUPTED,) if self.interrupted else (LATE,) if self.late() else ()
 
     def _steps(self) -> None:
-        portfolio, board = self.portfolio, self.board
-        families = board.families
-        own = [family for family in families if family.name not in UNIT_FREE]
-        index = self._tree_rows()
-        rows, weight = self.rows[index], self.weight[index]
-        changed: set[Key] = set()
-        for number, (model, scaling) in enumerate((*TREES, *OWN_UNITS)):
-            users = families if number < len(TREES) else own
-            if self.late() or not users:
-                continue
-            self.tell("trees", 0.05 * number)
-            grown = tree(rows, weight, model=model, scaling=scaling, fast=self.fast)
-            starts = cuts(rows, weight, grown, board.components)
-            changed |= portfolio.from_cuts(f"tree {model} {scaling}", starts, users, number == 0)
+        portfolio = self.portfolio
+        changed = portfolio.from_partitions(self._trees(TREES[:1]), careful=True)
+        changed |= portfolio.from_partitions(self._trees(TREES[1:]))
         for number in range(self.effort.rounds):
             if not changed or self.late():
                 break
-            self.tell("families and neighbours", 0.3 + 0.1 * number)
+            self.tell("families and neighbours", 0.2 + 0.15 * number)
             better = portfolio.nested(changed)
             better |= portfolio.splits(changed | better)
             better |= portfolio.merges(changed | better)
@@ -119,7 +107,23 @@ class Plan:
             better |= portfolio.nested(better)
             better |= portfolio.splits(better)
             portfolio.merges(better)
+        self.tell("ends", 0.95)
+        portfolio.to_the_end()
         self.tell("done", 1.0)
+
+    def _trees(self, kinds: Sequence[tuple[str, str]]) -> dict[str, dict[int, Start]]:
+        """Partitions by agglomerations, by name and number of components."""
+        rows, weight = self.rows[self.index], self.weight[self.index]
+        unit_free = all(family.name in UNIT_FREE for family in self.board.families)
+        out: dict[str, dict[int, Start]] = {}
+        for model, scaling in kinds:
+            name = f"tree {model} {scaling}"
+            if self.late() or (unit_free and name in OWN_UNITS):
+                continue
+            self.tell(name, 0.02 * len(out))
+            grown = tree(rows, weight, model=model, scaling=scaling, fast=self.fast)
+            out[name] = cuts(rows, weight, grown, self.board.components)
+        return out
 
     def _tree_rows(self) -> NDArray[np.intp]:
         n = self.source.n_rows

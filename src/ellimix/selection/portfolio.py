@@ -28,17 +28,20 @@ from ellimix.selection.board import Board, Key, Solution
 # families whose fits do not change when a column's unit does
 UNIT_FREE = frozenset(("EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVV", "VVV"))
 
+# partitions that depend on the columns' units
+OWN_UNITS = frozenset(("tree VII VARS", "tree VVV VARS"))
+
 SHORT = 8  # passes of a short run
-JUDGED = 15  # passes after which a run that is not going to be the best is given up
+JUDGED = 10  # passes after which a run that is not going to be the best is given up
 MERGES = 3  # pairs that are tried
 ROUNDS = 4  # of steps 2 and 3
 KEPT = 2  # short runs of a cell that go on to their ends
 GLANCE = 4  # passes after which another family's partition shows what it is worth
 PARTITIONS = 3  # of other families that go on
+DISTINCT = 0.003  # of all rows: a difference of counts that tells partitions apart
 ALIKE = 1e-3  # nats between short runs that are on the same way
 
 Start = tuple[Array, Array, Array]
-Named = tuple[str, Start]
 Move = Callable[[Array, Array, Array], Start]
 
 
@@ -50,7 +53,9 @@ class Effort:
     Parameters
     ----------
     tolerance : float
-        Nats that a fit may still have to gain.
+        Nats that a cell's best fit may still have to gain in the end.
+    rough : float
+        The same of fits on the way there.
     max_iter : int
         Passes of a fit at most.
     rounds : int
@@ -62,6 +67,7 @@ class Effort:
     """
 
     tolerance: float = 1e-3
+    rough: float = 0.05
     max_iter: int = 1000
     rounds: int = ROUNDS
     cells: int = 12
@@ -92,26 +98,52 @@ class Portfolio:
 
     # -- steps -------------------------------------------------------------------------------
 
-    def from_cuts(
-        self, name: str, cuts: dict[int, Start], families: Sequence[Family], careful: bool
+    def from_partitions(
+        self, partitions: dict[str, dict[int, Start]], careful: bool = False
     ) -> set[Key]:
-        """Every family from the same partitions, one for each number of components."""
-        groups = (
-            self.board.attempts(family, [(name, cuts[k])])
-            for k in self._descending()
-            if k in cuts
-            for family in families
-        )
-        return self._whole(groups, careful)
+        """Every family from partitions, by name and number of components.
+
+        Those that depend on the columns' units may serve only families that do, too: their names
+        are in `OWN_UNITS`.
+        """
+        groups = []
+        for k in self._descending():
+            for family in self.board.families:
+                starts = [
+                    (name, cuts[k])
+                    for name, cuts in partitions.items()
+                    if k in cuts and not (name in OWN_UNITS and family.name in UNIT_FREE)
+                ]
+                groups.append(self.board.attempts(family, starts))
+        if careful:
+            return self._whole(groups, careful=True)
+        return self._short_then_whole(groups)
+
+    def to_the_end(self) -> None:
+        """Every cell's best fit, as far as it goes."""
+        groups = []
+        for family, k in self._cells(list(self.board)):
+            best = self._best(family, k)
+            if best is not None:
+                groups.append(self.board.attempts(family, [(best.name, best.start)]))
+        self._run([g for g in groups if g is not None], self.effort.tolerance, None, True)
 
     def nested(self, changed: set[Key]) -> set[Key]:
         """Every family from the other families' fits with the same number of components."""
-        groups = []
+        groups: list[Attempts | None] = []
         for k in self._descending():
-            donors = [f for f in self.board.families if (f.name, k) in changed]
+            donors = self._sources(k, changed)
+            if not donors:
+                continue
+            starts = zip(*(solution.start for _, solution in donors), strict=True)
+            n, means, scatter = (np.stack(part) for part in starts)
             for family in self.board.families:
-                starts = self._donated(family, donors, k)
-                groups.append(self.board.attempts(family, starts))
+                use = self._donors(family, donors, np.sort(n, axis=1))
+                if use:
+                    names = tuple(f"nested {donors[i][0].name}" for i in use)
+                    target = self.board[family.name, k].value
+                    group = Attempts(family, n[use], means[use], scatter[use], names, target)
+                    groups.append(group)
         return self._short_then_whole(groups, GLANCE, PARTITIONS)
 
     def splits(self, changed: set[Key]) -> set[Key]:
@@ -150,15 +182,20 @@ class Portfolio:
     # -- running -----------------------------------------------------------------------------
 
     def _whole(self, groups: Iterable[Attempts | None], careful: bool = False) -> set[Key]:
-        """Runs to their ends."""
+        """Runs to where little is left to be gained."""
         some = [group for group in groups if group is not None]
-        if not some or self.stop():
+        return self._run(some, self.effort.rough, JUDGED, careful)
+
+    def _run(
+        self, groups: list[Attempts], tolerance: float, judged: int | None, careful: bool
+    ) -> set[Key]:
+        if not groups or self.stop():
             return set()
         ended = self.runner.run(
-            some,
-            tolerance=self.effort.tolerance,
+            groups,
+            tolerance=tolerance,
             max_iter=self.effort.max_iter,
-            judged=JUDGED,
+            judged=judged,
             careful=careful,
             stop=self.stop,
         )
@@ -173,7 +210,7 @@ class Portfolio:
             return set()
         short = self.runner.run(
             some,
-            tolerance=self.effort.tolerance,
+            tolerance=self.effort.rough,
             max_iter=passes,
             careful=False,
             stop=self.stop,
@@ -181,14 +218,19 @@ class Portfolio:
         return self._whole(self._promising(ended, kept) for ended in short)
 
     def _promising(self, ended: Ended, kept: int) -> Attempts | None:
-        value = ended.log_likelihood
-        best: list[Solution] = []
-        for i in np.argsort(-value, kind="stable"):
-            if len(best) == kept or not np.isfinite(value[i]):
+        value, use = ended.log_likelihood, list[int]()
+        for i in np.argsort(-value, kind="stable").tolist():
+            if len(use) == kept or not np.isfinite(value[i]):
                 break
-            if not best or best[-1].log_likelihood - value[i] > ALIKE:
-                best.append(Solution(ended, int(i)))
-        return self.board.attempts(ended.family, [(s.name, s.start) for s in best])
+            if not use or value[use[-1]] - value[i] > ALIKE:
+                use.append(i)
+        if not use:
+            return None
+        names = tuple(ended.names[i] for i in use)
+        target = self.board[ended.family.name, ended.n.shape[1]].value
+        return Attempts(
+            ended.family, ended.n[use], ended.means[use], ended.scatter[use], names, target
+        )
 
     # -- looking up --------------------------------------------------------------------------
 
@@ -220,16 +262,23 @@ class Portfolio:
         key = family.name, k
         return self.board[key].best if key in self.board else None
 
-    def _donated(self, family: Family, donors: Sequence[Family], k: int) -> list[Named]:
-        """Other families' best fits."""
-        out: list[Named] = []
-        for donor in donors:
-            if donor is family or (family.name in UNIT_FREE and donor.name not in UNIT_FREE):
+    def _donors(
+        self, family: Family, donors: Sequence[tuple[Family, Solution]], counts: Array
+    ) -> list[int]:
+        """Which fits a family starts from: other families', each partition once.
+
+        Partitions with the same counts are taken for the same one.
+        """
+        use: list[int] = []
+        for i, (donor, _) in enumerate(donors):
+            own = donor.name == family.name
+            units = family.name in UNIT_FREE and donor.name not in UNIT_FREE
+            if own or units:
                 continue
-            solution = self._best(donor, k)
-            if solution is not None:
-                out.append((f"nested {donor.name}", solution.start))
-        return out
+            near = DISTINCT * counts[i].sum()
+            if all(np.abs(counts[i] - counts[j]).max() > near for j in use):
+                use.append(i)
+        return use
 
     def _cells(self, keys: Sequence[Key]) -> list[tuple[Family, int]]:
         named = {family.name: family for family in self.board.families}
