@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import shlex
@@ -162,18 +163,20 @@ def test_select_agrees_with_python(cli):
 
 
 def test_an_interrupt_keeps_the_best_so_far(cli, monkeypatch):
-    from ellimix.selection.portfolio import Portfolio
+    def interrupted_after(share_done):
+        def tell(step, share):
+            if share > share_done:
+                raise KeyboardInterrupt
 
-    def interrupted(self, *arguments):
-        raise KeyboardInterrupt
+        bar = contextlib.nullcontext(tell)
+        monkeypatch.setattr("ellimix.cli.choice.progress_bar", lambda: bar)
+        return cli("select", FAITHFUL, "--families", "EEE,VVV", "--components", "1-4")
 
-    monkeypatch.setattr(Portfolio, "nested", interrupted)
-    code, out, _ = cli("select", FAITHFUL, "--families", "EEE,VVV", "--components", "1-4")
+    code, out, _ = interrupted_after(0.3)
     assert code == 0
     assert "Note: The search was interrupted: this is the best of what it had found." in out
     assert "Best: EEE" in out
-    monkeypatch.setattr(Portfolio, "from_cuts", interrupted)
-    code, out, err = cli("select", FAITHFUL, "--families", "EEE", "--components", "1-4")
+    code, out, err = interrupted_after(-1.0)
     assert (code, out) == (130, "")
     assert err == "ellimix: interrupted before there was a result\n"
 

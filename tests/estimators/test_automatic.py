@@ -173,6 +173,24 @@ def test_more_components_than_rows_are_refused():
         auto(n_components=5).fit(FAITHFUL[:3])
 
 
+def test_callbacks_see_one_fit_without_iterations():
+    calls = []
+
+    class Recorder:
+        def setup(self, estimator, context): ...
+
+        def teardown(self, estimator, context): ...
+
+        def on_fit_task_begin(self, estimator, context, **arguments):
+            calls.append(("begin", context.task_name))
+
+        def on_fit_task_end(self, estimator, context, **arguments):
+            calls.append(("end", context.task_name))
+
+    auto(n_components=2, covariance_type="auto").set_callbacks(Recorder()).fit(IRIS[:, 2:])
+    assert calls == [("begin", "fit"), ("end", "fit")]
+
+
 def test_verbose_prints_the_steps(capsys):
     auto(n_components=2, covariance_type="auto", verbose=1).fit(IRIS[:, 2:])
     assert "Search: 100%  done" in capsys.readouterr().out

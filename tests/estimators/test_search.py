@@ -316,6 +316,15 @@ def test_notes_are_warned_of_once_each():
     )
 
 
+def test_a_note_on_how_it_went_is_no_warning():
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(size=(6_000, 2)), 9.0 + rng.normal(size=(6_000, 2))])
+    found = em.select(rows, families="EII", n_components=[1, 2, 3])  # warnings are errors here
+    assert found.best_params_["n_components"] == 2
+    (note,) = found.notes_
+    assert "random sample of 10,000 rows" in note
+
+
 # -- bad input -----------------------------------------------------------------------------------
 
 
