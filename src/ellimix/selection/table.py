@@ -44,11 +44,12 @@ def rows(cells: Sequence[Cell], criterion: str = "bic") -> list[Row]:
     Returns
     -------
     list of dict
-        family, n_components, log_likelihood (nats), n_parameters; the criteria bic, aic, aicc, icl,
-        sabic and nec; `criterion`, the chosen one's value, and criterion_name; difference, to the
-        best cell that is ok; weight, exp(-difference / 2) as a share among the cells that are ok,
-        NaN for a criterion that is not on the scale of -2 log L (nec); status, reason; start,
-        n_starts, n_agreed. NaN where there is no number. All criteria: smaller is better.
+        family (E or V for one feature), n_components, log_likelihood (nats), n_parameters; the
+        criteria bic, aic, aicc, icl, sabic and nec; `criterion`, the chosen one's value, and
+        criterion_name; difference, to the best cell that is ok; weight, exp(-difference / 2) as a
+        share among the cells that are ok, NaN for a criterion that is not on the scale of
+        -2 log L (nec); status, reason; start, n_starts, n_agreed. NaN where there is no number.
+        All criteria: smaller is better.
 
     Raises
     ------
@@ -60,7 +61,7 @@ def rows(cells: Sequence[Cell], criterion: str = "bic") -> list[Row]:
     difference, weight = _compared(cells, chosen, named(criterion).deviance)
     return [
         {
-            "family": cell.family,
+            "family": cell.name,
             "n_components": int(cell.n_components),
             "log_likelihood": float(cell.log_likelihood),
             "n_parameters": int(cell.n_parameters),
@@ -76,6 +77,17 @@ def rows(cells: Sequence[Cell], criterion: str = "bic") -> list[Row]:
             "n_agreed": int(cell.agreed),
         }
         for i, cell in enumerate(cells)
+    ]
+
+
+def plain(rows: Sequence[Row]) -> list[Row]:
+    """The same for JSON, which knows no NaN and no infinity: None stands for them."""
+    return [
+        {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in row.items()
+        }
+        for row in rows
     ]
 
 
