@@ -33,6 +33,7 @@ UNIT_FREE = frozenset(("EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVV", "VVV"))
 # partitions that depend on the columns' units
 OWN_UNITS = frozenset(("tree VII VARS", "tree VVV VARS"))
 
+LIKE_ROWS = 500.0  # rows up to which nats are what they are; with more they count for less
 SHORT = 5  # passes of a short run
 JUDGED = 10  # passes after which a run that is not going to be the best is given up
 MERGES = 2  # pairs that are tried
@@ -53,11 +54,14 @@ class Effort:
     Parameters
     ----------
     tolerance : float
-        Nats that a cell's best fit may still have to gain in the end.
+        Nats that a cell's best fit may still have to gain in the end, over 500 rows; over
+        more rows, in proportion.
     rough : float
         The same of fits on the way there.
     max_iter : int
         Passes of a fit at most.
+    on_the_way : int
+        Passes of a fit on the way: the best fits go on later.
     rounds : int
         Of exchanges between families and numbers of components.
     cells : int
@@ -69,6 +73,7 @@ class Effort:
     tolerance: float = 1e-3
     rough: float = 0.05
     max_iter: int = 1000
+    on_the_way: int = 60
     rounds: int = ROUNDS
     cells: int = 12
     random: int = 12
@@ -95,6 +100,7 @@ class Portfolio:
         stop: Callable[[], bool],
     ) -> None:
         self.board, self.runner, self.effort, self.stop = board, runner, effort, stop
+        self.scale = max(1.0, board.setting.weight / LIKE_ROWS)
 
     # -- steps -------------------------------------------------------------------------------
 
@@ -126,7 +132,8 @@ class Portfolio:
             best = self.board[family.name, k].best
             if best is not None:
                 groups.append(self.board.attempts(family, [(best.name, best.start)]))
-        self._run([g for g in groups if g is not None], self.effort.tolerance, None, True)
+        some = [group for group in groups if group is not None]
+        self._run(some, self.effort.tolerance, self.effort.max_iter, None, True)
 
     def exchange(self, changed: set[Key]) -> set[Key]:
         """Every cell from its neighbours that changed, all at once.
@@ -163,17 +170,22 @@ class Portfolio:
     def _whole(self, groups: Iterable[Attempts | None], careful: bool = False) -> set[Key]:
         """Runs to where little is left to be gained."""
         some = [group for group in groups if group is not None]
-        return self._run(some, self.effort.rough, JUDGED, careful)
+        return self._run(some, self.effort.rough, self.effort.on_the_way, JUDGED, careful)
 
     def _run(
-        self, groups: list[Attempts], tolerance: float, judged: int | None, careful: bool
+        self,
+        groups: list[Attempts],
+        tolerance: float,
+        most: int,
+        judged: int | None,
+        careful: bool,
     ) -> set[Key]:
         if not groups or self.stop():
             return set()
         ended = self.runner.run(
             groups,
-            tolerance=tolerance,
-            max_iter=self.effort.max_iter,
+            tolerance=tolerance * self.scale,
+            max_iter=most,
             judged=judged,
             careful=careful,
             stop=self.stop,
@@ -187,7 +199,7 @@ class Portfolio:
             return set()
         short = self.runner.run(
             some,
-            tolerance=self.effort.rough,
+            tolerance=self.effort.rough * self.scale,
             max_iter=SHORT,
             careful=False,
             stop=self.stop,
