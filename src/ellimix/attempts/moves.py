@@ -143,7 +143,8 @@ def _costs(n: Array, scatter: Array, pairs: NDArray[np.intp], count: Array, with
     scale = np.sqrt(np.where(variances > 0.0, variances, 1.0))
     unit = _outer(scale)[:, None]
     # as if each had one row more with the average variances: few rows lie in a flat
-    row = np.eye(scale.shape[-1]) * (variances / scale**2)[:, None, :, None]
+    # (a column without spread has it nowhere: there the row is what keeps the matrix regular)
+    row = np.eye(scale.shape[-1])
 
     def value(size: Array, matrix: Array) -> Array:
         size = np.where(size > 0.0, size, 1.0)
@@ -151,8 +152,7 @@ def _costs(n: Array, scatter: Array, pairs: NDArray[np.intp], count: Array, with
         return np.asarray(0.5 * size * np.linalg.slogdet(matrix)[1] - size * np.log(size))
 
     alone = value(n, scatter)
-    cost = value(count, within) - alone[:, pairs[:, 0]] - alone[:, pairs[:, 1]]
-    return np.nan_to_num(cost, nan=np.inf)
+    return np.asarray(value(count, within) - alone[:, pairs[:, 0]] - alone[:, pairs[:, 1]])
 
 
 def _outer(vectors: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -18,6 +18,9 @@ from ellimix.selection.guard import Guard
 
 Key = tuple[str, int]  # family, number of components
 
+LIKE_ROWS = 500.0
+NEAR, DISTINCT = 0.5, 5e-3  # nats below the best of a fit that may end above it; between two
+CLOSE = 3  # such fits that are kept
 SAME = 0.1  # nats within which two fits are on the way to the same optimum
 
 
@@ -40,6 +43,10 @@ class Solution:
         i = self.index
         return self.ended.n[i], self.ended.means[i], self.ended.scatter[i]
 
+    def same(self, other: Solution) -> bool:
+        """Whether it is the same fit."""
+        return self.ended is other.ended and self.index == other.index
+
     @property
     def name(self) -> str:
         """Where its start came from."""
@@ -52,6 +59,7 @@ class Entry:
     """What is known of one cell."""
 
     best: Solution | None = None  # of those that the guard lets pass
+    close: list[Solution] = field(default_factory=list)  # fits that may end above it
     spurious: Solution | None = None
     failure: tuple[Ended, int] | None = None
     ends: list[float] = field(default_factory=list)  # log-likelihoods of runs to their ends
@@ -61,10 +69,9 @@ class Entry:
         """The best log-likelihood, in nats; -inf where there is none."""
         return -np.inf if self.best is None else self.best.log_likelihood
 
-    @property
-    def agreed(self) -> int:
+    def agreed(self, scale: float) -> int:
         """Runs that reached the best optimum."""
-        return int(sum(abs(end - self.value) <= SAME for end in self.ends))
+        return int(sum(abs(end - self.value) <= SAME * scale for end in self.ends))
 
 
 @final
@@ -90,6 +97,11 @@ class Setting:
     n_features: int
     weight: float
 
+    @property
+    def scale(self) -> float:
+        """How many nats count as one: with more rows than `LIKE_ROWS` each counts for less."""
+        return max(1.0, self.weight / LIKE_ROWS)
+
 
 @final
 class Board:
@@ -111,9 +123,8 @@ class Board:
     def __iter__(self) -> Iterator[Key]:
         return iter(self._entries)
 
-    def emptied(self, weight: float) -> Board:
+    def emptied(self, setting: Setting) -> Board:
         """A board of the same cells over other rows, of which nothing is known yet."""
-        setting = replace(self.setting, weight=weight)
         return Board(self.families, self.components, setting)
 
     def bic(self, key: Key) -> float:
@@ -154,15 +165,28 @@ class Board:
             return False
         if to_end:
             entry.ends += value[found & ~group.given_up].tolist()
+        self._keep_close(entry, group)
         ahead = np.flatnonzero(value > entry.value)  # the others change nothing
         if not ahead.size:
             return False
         best = self._best_sound(group, ahead[np.argsort(-value[ahead], kind="stable")])
         if best < 0:
             return False
-        better = bool(value[best] > entry.value + SAME)
+        better = bool(value[best] > entry.value + SAME * self.setting.scale)
         entry.best = Solution(group, best)
         return better
+
+    def _keep_close(self, entry: Entry, group: Ended) -> None:
+        """Remember fits that are not far below the best: on the way none has quite ended."""
+        value, scale = group.log_likelihood, self.setting.scale
+        best = max(entry.value, float(value.max()))
+        near = np.flatnonzero((value > best - NEAR * scale) & ~group.given_up)
+        for i in near[np.argsort(-value[near], kind="stable")].tolist():
+            known = [solution.log_likelihood for solution in entry.close]
+            if all(abs(value[i] - other) > DISTINCT for other in known):
+                entry.close.append(Solution(group, i))
+        entry.close.sort(key=lambda solution: -solution.log_likelihood)
+        del entry.close[CLOSE:]
 
     def _best_sound(self, group: Ended, ahead: NDArray[np.intp]) -> int:
         """The first of these fits, best first, that the guard lets pass; -1 for none."""

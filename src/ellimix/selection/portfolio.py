@@ -33,7 +33,6 @@ UNIT_FREE = frozenset(("EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVV", "VVV"))
 # partitions that depend on the columns' units
 OWN_UNITS = frozenset(("tree VII VARS", "tree VVV VARS"))
 
-LIKE_ROWS = 500.0  # rows up to which nats are what they are; with more they count for less
 SHORT = 5  # passes of a short run
 JUDGED = 10  # passes after which a run that is not going to be the best is given up
 MERGES = 2  # pairs that are tried
@@ -100,7 +99,7 @@ class Portfolio:
         stop: Callable[[], bool],
     ) -> None:
         self.board, self.runner, self.effort, self.stop = board, runner, effort, stop
-        self.scale = max(1.0, board.setting.weight / LIKE_ROWS)
+        self.scale = board.setting.scale
 
     # -- steps -------------------------------------------------------------------------------
 
@@ -125,15 +124,25 @@ class Portfolio:
             return self._whole(groups, careful=True)
         return self._short_then_whole(groups)
 
-    def to_the_end(self) -> None:
-        """Every cell's best fit, as far as it goes."""
+    def to_the_end(self, keys: Iterable[Key]) -> set[Key]:
+        """Some cells' best fits, as far as they go."""
+        return self.go_on(self.board, keys)
+
+    def go_on(self, board: Board, keys: Iterable[Key]) -> set[Key]:
+        """The best fits of some cells of a board, perhaps of other rows, as far as they go.
+
+        Also those that are close to the best.
+        """
         groups = []
-        for family, k in self._cells(list(self.board)):
-            best = self.board[family.name, k].best
-            if best is not None:
-                groups.append(self.board.attempts(family, [(best.name, best.start)]))
-        some = [group for group in groups if group is not None]
-        self._run(some, self.effort.tolerance, self.effort.max_iter, None, True)
+        for family, k in self._cells(keys):
+            entry = board[family.name, k]
+            if entry.best is not None:
+                fits = [entry.best, *(s for s in entry.close if not s.same(entry.best))]
+                starts = zip(*(fit.start for fit in fits), strict=True)
+                n, means, scatter = (np.stack(part) for part in starts)
+                names = tuple(fit.name for fit in fits)
+                groups.append(Attempts(family, n, means, scatter, names))
+        return self._run(groups, self.effort.tolerance, self.effort.max_iter, None, True)
 
     def exchange(self, changed: set[Key]) -> set[Key]:
         """Every cell from its neighbours that changed, all at once.
@@ -290,7 +299,7 @@ class Portfolio:
                 use.append(i)
         return use
 
-    def _cells(self, keys: Sequence[Key]) -> list[tuple[Family, int]]:
+    def _cells(self, keys: Iterable[Key]) -> list[tuple[Family, int]]:
         named = {family.name: family for family in self.board.families}
         return [(named[name], k) for name, k in keys]
 

@@ -21,7 +21,7 @@ from ellimix.selection.cross_validation import held_out
 from ellimix.selection.grain import observation, resolutions
 from ellimix.selection.guard import Guard
 from ellimix.selection.notes import about
-from ellimix.selection.plan import Plan, engine_for, on_all, runner_for
+from ellimix.selection.plan import Plan, engine_for, on_all, runner_for, total_weight
 from ellimix.selection.portfolio import Effort
 from ellimix.selection.verdicts import Judge
 from ellimix.sources.memory import MemorySource
@@ -30,7 +30,8 @@ __all__ = ["Effort", "Found", "Guard", "search"]
 
 # With more rows than this, the steps run on a random sample of so many, and the best fit of each
 # cell goes on over all rows.
-SAMPLE_ROWS = 10_000
+SAMPLE_ROWS = 2_000
+FEW_TIMES = 2  # with no more than so many times as many, the steps run on all of them
 FOLDS = 5
 TOLERANCE = 1e-9  # of the mean log-likelihood, for the chosen fit
 MOST = 1000  # its passes
@@ -117,16 +118,18 @@ def search(
     criteria.named(criterion)
     deadline = np.inf if time_budget is None else begun + time_budget
     rows = in_order(source)
-    weight = float(rows.n_rows if rows.weight is None else rows.weight.sum())
-    setting = Setting(guard, resolutions(rows), observation(rows), rows.n_features, weight)
+    resolution, unit = resolutions(source), observation(rows)
+    setting = Setting(guard, resolution, unit, rows.n_features, total_weight(rows))
     part = sampled(rows, random)
-    board = Board(families, components, setting)
+    whole = part is rows
+    own = setting if whole else replace(setting, weight=total_weight(part))
+    board = Board(families, components, own)
     runner = runner_for(part, engine, reg_covar)
-    plan = Plan(board, runner, effort, part, random, deadline, tell or _quiet)
+    plan = Plan(board, runner, effort, part, random, deadline, tell or _quiet, whole)
     notes = plan.run()
-    if part is not rows:
-        board, more = on_all(board, rows, engine, reg_covar, effort, plan.late, part.n_rows)
-        notes = (*notes, *more)
+    if not whole:
+        board, more = on_all(board, setting, rows, engine, reg_covar, plan)
+        notes = tuple(dict.fromkeys((*notes, *more)))
     used = engine_for(rows, engine, families, components)
     placed = rows.placed(used)
     judge = Judge(placed, used, setting, rows.n_rows, feature_names)
@@ -141,22 +144,28 @@ def search(
 
 
 def in_order(source: MemorySource) -> MemorySource:
-    """The rows that count, sorted by their columns: then nothing depends on how they came."""
+    """The distinct rows that count, sorted by their columns, with their weights.
+
+    So nothing depends on how they came, and a row that is there twice is a row of weight 2.
+    """
     rows = np.asarray(source.rows, dtype=np.float64) + 0.0  # -0 is 0
-    weight = source.weight
-    if weight is not None:
+    weight = np.ones(rows.shape[0]) if source.weight is None else source.weight
+    if source.weight is not None:
         counted = weight > 0.0
         rows, weight = rows[counted], weight[counted]
-    keys = rows.T[::-1] if weight is None else (weight, *rows.T[::-1])
-    order = np.lexsort(keys)
-    return MemorySource(
-        rows[order], None if weight is None else weight[order], None, source.threads
-    )
+    order = np.lexsort((weight, *rows.T[::-1]))
+    rows, weight = rows[order], weight[order]
+    new = np.concatenate([[True], (rows[1:] != rows[:-1]).any(axis=1)])
+    if not new.all():
+        rows, weight = rows[new], np.add.reduceat(weight, np.flatnonzero(new))
+    if source.weight is None and new.all():
+        return MemorySource(rows, None, None, source.threads)
+    return MemorySource(rows, weight, None, source.threads)
 
 
 def sampled(source: MemorySource, random: np.random.RandomState) -> MemorySource:
     """A random sample of many rows; few rows as they are."""
-    if source.n_rows <= SAMPLE_ROWS:
+    if source.n_rows <= FEW_TIMES * SAMPLE_ROWS:
         return source
     index = np.sort(random.choice(source.n_rows, size=SAMPLE_ROWS, replace=False))
     weight = None if source.weight is None else source.weight[index]

@@ -78,7 +78,7 @@ class Judge:
             float(solution.ended.entropy[solution.index]),
             np.nan,
             len(entry.ends),
-            entry.agreed if verdict is Verdict.OK else 0,
+            entry.agreed(self.setting.scale) if verdict is Verdict.OK else 0,
             spurious if ahead else np.nan,
             self.source.n_features,
         )
