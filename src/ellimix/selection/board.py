@@ -97,6 +97,16 @@ class Setting:
     n_features: int
     weight: float
 
+    def n_parameters(self, key: Key) -> int:
+        """Free parameters of a cell's models."""
+        family, k = key
+        return k - 1 + k * self.n_features + FAMILIES[family].n_parameters(k, self.n_features)
+
+    def overfull(self, key: Key) -> bool:
+        """Whether a cell's models have too many parameters for the rows."""
+        rows = self.weight / self.observation
+        return self.guard.overfull(rows, self.n_features, self.n_parameters(key))
+
     @property
     def scale(self) -> float:
         """How many nats count as one: with more rows than `LIKE_ROWS` each counts for less."""
@@ -128,11 +138,10 @@ class Board:
         return Board(self.families, self.components, setting)
 
     def bic(self, key: Key) -> float:
-        """BIC of a cell's best fit; inf where there is none."""
-        family, k = key
-        d = self.setting.n_features
-        parameters = k - 1 + k * d + FAMILIES[family].n_parameters(k, d)
-        return bic(self[key].value, parameters, self.setting.weight)
+        """BIC of a cell's best fit; inf where there is none that may be chosen."""
+        if self.setting.overfull(key):
+            return np.inf
+        return bic(self[key].value, self.setting.n_parameters(key), self.setting.weight)
 
     def __contains__(self, key: object) -> bool:
         return key in self._entries
