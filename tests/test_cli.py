@@ -117,7 +117,7 @@ def test_the_table_fits_80_columns(cli, tmp_path, monkeypatch):
     start = next(i for i, line in enumerate(lines) if line.startswith("#"))
     assert [len(line.split()) for line in lines[start : start + 5]] == [10] * 5
     assert max(map(len, lines[start : start + 5])) <= 80
-    assert "random sample of 10,000 rows" in out
+    assert "random sample of 2,000 rows" in out
 
 
 def test_the_printed_command_fits_the_chosen_model(cli, tmp_path):

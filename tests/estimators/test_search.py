@@ -322,7 +322,7 @@ def test_a_note_on_how_it_went_is_no_warning():
     found = em.select(rows, families="EII", n_components=[1, 2, 3])  # warnings are errors here
     assert found.best_params_["n_components"] == 2
     (note,) = found.notes_
-    assert "random sample of 10,000 rows" in note
+    assert "random sample of 2,000 rows" in note
 
 
 # -- bad input -----------------------------------------------------------------------------------

@@ -103,7 +103,9 @@ class Setting:
         return k - 1 + k * self.n_features + FAMILIES[family].n_parameters(k, self.n_features)
 
     def overfull(self, key: Key) -> bool:
-        """Whether a cell's models have too many parameters for the rows."""
+        """Whether a cell's models have too many parameters for the rows; one component may."""
+        if key[1] == 1:
+            return False
         rows = self.weight / self.observation
         return self.guard.overfull(rows, self.n_features, self.n_parameters(key))
 

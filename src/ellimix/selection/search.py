@@ -16,7 +16,7 @@ from ellimix.errors import FitFailed
 from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.selection import criteria
 from ellimix.selection.board import Board, Setting
-from ellimix.selection.cells import Cell
+from ellimix.selection.cells import Cell, Verdict
 from ellimix.selection.cross_validation import held_out
 from ellimix.selection.grain import observation, resolutions
 from ellimix.selection.guard import Guard
@@ -35,6 +35,11 @@ FEW_TIMES = 2  # with no more than so many times as many, the steps run on all o
 FOLDS = 5
 TOLERANCE = 1e-9  # of the mean log-likelihood, for the chosen fit
 MOST = 1000  # its passes
+
+CROWDED = (
+    "All models that fit have many parameters for so few rows: the choice among them is not to be "
+    "trusted."
+)
 
 Tell = Callable[[str, float], None]
 
@@ -134,12 +139,12 @@ def search(
     placed = rows.placed(used)
     judge = Judge(placed, used, setting, rows.n_rows, feature_names)
     cells = [judge.cell(board, key) for key in board]
+    cells, crowded = _checked(cells, board)
     if criteria.named(criterion).needs_held_out:
         cells = _with_held_out(cells, placed, used, reg_covar, effort, random)
-    cells = _checked(cells)
     best = int(criteria.order(cells, criterion)[0])
     cells[best] = _to_its_end(cells[best], source, used, reg_covar, feature_names)
-    notes = (*notes, *about(cells, best, criterion, source, feature_names))
+    notes = (*notes, *crowded, *about(cells, best, criterion, source, feature_names))
     return Found(tuple(cells), cells[best], criterion, notes, time.monotonic() - begun)
 
 
@@ -172,12 +177,23 @@ def sampled(source: MemorySource, random: np.random.RandomState) -> MemorySource
     return MemorySource(source.rows[index], weight, None, source.threads)
 
 
-def _checked(cells: list[Cell]) -> list[Cell]:
-    """The cells, if one may be chosen."""
+def _checked(cells: list[Cell], board: Board) -> tuple[list[Cell], tuple[str, ...]]:
+    """The cells, if one may be chosen, and what is to be said of that.
+
+    Where all that fit have too many parameters for the rows, they may be chosen nevertheless.
+    """
     if any(cell.ok for cell in cells):
-        return cells
+        return cells, ()
+    keys = [(cell.family, cell.n_components) for cell in cells]
+    sound = [board[key].best is not None for key in keys]
+    if any(sound):
+        lifted = [
+            replace(cell, verdict=Verdict.OK) if fits else cell
+            for cell, fits in zip(cells, sound, strict=True)
+        ]
+        return lifted, (CROWDED,)
     reasons = dict.fromkeys(
-        f"{cell.family} with {cell.n_components}: {cell.reason}" for cell in cells
+        f"{cell.name} with {cell.n_components}: {cell.reason}" for cell in cells
     )
     first = list(reasons)[:3]
     more = f" And {len(reasons) - 3} more." if len(reasons) > 3 else ""
