@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ellimix.attempts.base import Attempts, Ended, Runner
-from ellimix.attempts.moves import exchanges, merges, splits
+from ellimix.attempts.moves import exchanges, merges, splits, units
 from ellimix.covariance.base import Family
 from ellimix.records import Array
 from ellimix.selection.board import Board, Key, Solution
@@ -42,7 +42,7 @@ DISTINCT = 0.003  # of all rows: a difference of counts that tells partitions ap
 ALIKE = 1e-3  # nats between short runs that are on the same way
 
 Start = tuple[Array, Array, Array]
-Move = Callable[[Array, Array, Array], Start]
+Move = Callable[[Array, Array, Array, Array], Start]  # the last: the columns' units
 
 
 @final
@@ -155,7 +155,7 @@ class Portfolio:
                 [
                     *self._nested(changed),
                     *self._moves(changed, "split", splits),
-                    *self._moves(changed, "merge", _cheap(merges)),
+                    *self._moves(changed, "merge", _cheapest),
                 ]
             )
         )
@@ -163,7 +163,7 @@ class Portfolio:
     def moves(self, keys: Sequence[Key]) -> set[Key]:
         """The fits of some cells, with two components merged and another one split."""
         several = {key for key in keys if key[1] > 2}
-        return self._short_then_whole(self._moves(several, "split and merge", _cheap(exchanges)))
+        return self._short_then_whole(self._moves(several, "split and merge", _exchanged))
 
     def short_runs(self, keys: Sequence[Key], draws: Callable[[int], list[Start]]) -> set[Key]:
         """Some cells from `draws` of k rows each."""
@@ -217,7 +217,8 @@ class Portfolio:
 
     def _promising(self, ended: Ended, kept: int) -> Attempts | None:
         value, use = ended.log_likelihood, list[int]()
-        for i in np.argsort(-value, kind="stable").tolist():
+        # equal to rounding is equal, and then the first counts
+        for i in np.argsort(-np.round(value, 5), kind="stable").tolist():
             if len(use) == kept or not np.isfinite(value[i]):
                 break
             if not use or value[use[-1]] - value[i] > ALIKE:
@@ -266,7 +267,10 @@ class Portfolio:
             if not sources or (name == "merge" and k == 1):
                 continue
             starts = zip(*(solution.start for _, solution in sources), strict=True)
-            n, means, scatter = move(*(np.stack(part) for part in starts))
+            n, means, scatter = (np.stack(part) for part in starts)
+            free = np.array([[family.name in UNIT_FREE] for family, _ in sources])
+            scale = np.where(free, units(n, means, scatter), 1.0)
+            n, means, scatter = move(n, means, scatter, scale)
             if n.shape[2] in self.board.components:
                 names = (name,) * n.shape[1]
                 groups += [
@@ -327,6 +331,9 @@ def _joined(groups: Sequence[Attempts]) -> list[Attempts]:
     ]
 
 
-def _cheap(move: Callable[[Array, Array, Array, int], Start]) -> Move:
-    """A move with the cheapest merges."""
-    return lambda n, means, scatter: move(n, means, scatter, MERGES)
+def _cheapest(n: Array, means: Array, scatter: Array, _: Array) -> Start:
+    return merges(n, means, scatter, MERGES)
+
+
+def _exchanged(n: Array, means: Array, scatter: Array, scale: Array) -> Start:
+    return exchanges(n, means, scatter, MERGES, scale)
