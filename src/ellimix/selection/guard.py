@@ -157,7 +157,7 @@ class Guard:
     odds: float = 2.0
     thin: float = 1e-3
     spike: float = 0.5
-    values: float = 2.5
+    values: float = 4.0
     max_ratio: float | None = None
 
     def overfull(self, rows: float, d: int, n_parameters: int) -> bool:
