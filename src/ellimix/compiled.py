@@ -104,7 +104,8 @@ def compiled(function: FunctionType, signature: Any) -> Any:
 def inline(function: Any, names: dict[str, Any]) -> Any:
     """A function for compiled code to call, with further globals.
 
-    It is compiled with its caller and kept on disk as part of it.
+    It is compiled with its caller and kept on disk as part of it: anew for each constant that a
+    caller passes.
     """
     from numba import njit
 
@@ -121,6 +122,43 @@ def inlined(function: FunctionType) -> Any:
     from numba import njit
 
     return njit(inline="always", error_model="numpy")(function)
+
+
+def exported(function: FunctionType, symbol: str, arguments: str) -> Any:
+    """A function that compiled code calls by a symbol, compiled on its own and kept on disk.
+
+    A function that is called directly is compiled again with every caller, and stays in the
+    callers' cached code when its source changes. The symbol must be exported in every process
+    before cached code that calls it is loaded.
+
+    Parameters
+    ----------
+    function : function
+        Returns an integer. CARRAY in it makes arrays of pointers.
+    symbol : str
+    arguments : str
+        A letter each: i for integers, p for pointers to float64.
+    """
+    from llvmlite import binding
+    from numba import cfunc, types
+    from numba.np.numpy_support import carray
+
+    pointer: Any = types.CPointer
+    letters = {"i": types.int64, "p": pointer(types.float64)}
+    signature = types.int64(*(letters[letter] for letter in arguments))
+    function.__globals__["CARRAY"] = carray
+    try:
+        made = cfunc(signature, cache=True, error_model="numpy")(function)
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+        made = cfunc(signature, error_model="numpy")(function)
+    _exports[symbol] = made
+    binding.add_symbol(symbol, made.address)
+    return types.ExternalFunction(symbol, signature)
+
+
+_exports: dict[str, Any] = {}  # by symbol: their code must stay in memory
 
 
 def fingerprint(*sources: Path) -> str:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 EIGEN = TURN = VALUE_OF_ANGLE = GRID_ANGLE = QUICK_ANGLE = WEIGHTS = SWEEP = None
-ORTHONORMAL = TRANSFORM = VALUE_OF_AXES = DESCEND = START = None
+ORTHONORMAL = TRANSFORM = VALUE_OF_AXES = DESCEND = START = COPY = None
 
 GRID = 12
 NEWTON_STEPS = 8
@@ -78,11 +78,11 @@ def value_of_axes(equal, n, turned, weight):
     return count * d * (top + np.log(pooled))
 
 
-def quick_angle(equal, turned, weight, p, q, plane):
+def quick_angle(equal, turned, weight, p, q, us, bs, bases):
     """tan(t/2) of a Newton step that descends; 0 for none needed; 2 where a search is.
 
-    For EVE the weights become an upper bound of the volumes after the turn. plane (3, k) is
-    scratch.
+    For EVE the weights become an upper bound of the volumes after the turn. us, bs and
+    bases (k,) are scratch.
     """
     k, d = turned.shape[0], turned.shape[1]
     power = 1.0 / d
@@ -94,7 +94,7 @@ def quick_angle(equal, turned, weight, p, q, plane):
         inverse = 1.0 / (vp + vq)
         u, b = (vp - vq) * inverse, 2.0 * turned[j, p, q] * inverse
         base = 1.0 / max(4.0 * (vp * inverse) * (vq * inverse), TINY)
-        plane[0, j], plane[1, j], plane[2, j] = u, b, base
+        us[j], bs[j], bases[j] = u, b, base
         r1, r2 = -2.0 * u * b * base, -2.0 * (b * b - u * u) * base
         if equal:
             slope += weight[j] * r1
@@ -114,27 +114,27 @@ def quick_angle(equal, turned, weight, p, q, plane):
     third = (power - 2.0) / 3.0 * second if equal else 1.0 / 3.0
     bound, largest = 0.0, 0.0
     for j in range(k):
-        u, b = plane[0, j], plane[1, j]
+        u, b = us[j], bs[j]
         step = b * sin - u * versed  # y - u
-        change = -step * (2.0 * u + step) * plane[2, j]
+        change = -step * (2.0 * u + step) * bases[j]
         largest = max(largest, abs(change))
         rise = change * (1.0 + change * (second + change * third))
-        plane[2, j] = rise
+        bases[j] = rise
         bound += weight[j] * rise
     if not (largest < LARGEST_CHANGE and bound <= 4.0 * EPS * total):
         return 2.0
     if equal:
         for j in range(k):
-            weight[j] *= 1.0 + power * plane[2, j]
+            weight[j] *= 1.0 + power * bases[j]
     return tan
 
 
-def value_of_angle(equal, power, weight, plane, t):
+def value_of_angle(equal, power, weight, us, bs, bases, t):
     """Value, slope and curvature of a plane at the angle t, up to a positive factor."""
     cos, sin = np.cos(t), np.sin(t)
     value, slope, curve = 0.0, 0.0, 0.0
     for j in range(weight.size):
-        u, b, base = plane[0, j], plane[1, j], plane[2, j]
+        u, b, base = us[j], bs[j], bases[j]
         y, dy = u * cos + b * sin, b * cos - u * sin
         x = max(1.0 - y * y, TINY)
         r1, r2 = -2.0 * y * dy / x, -2.0 * (dy * dy - y * y) / x
@@ -151,7 +151,7 @@ def value_of_angle(equal, power, weight, plane, t):
     return value, slope, curve
 
 
-def grid_angle(equal, turned, weight, p, q, plane):
+def grid_angle(equal, turned, weight, p, q, us, bs, bases):
     """The angle t that minimises a plane's part, from a grid; 0 where nothing is gained."""
     k, d = turned.shape[0], turned.shape[1]
     power, total = 1.0 / d, 0.0
@@ -159,17 +159,17 @@ def grid_angle(equal, turned, weight, p, q, plane):
         vp, vq = turned[j, p, p], turned[j, q, q]
         mean = max(0.5 * (vp + vq), 2.3e-308)
         u = 0.5 * (vp - vq) / mean
-        plane[0, j], plane[1, j] = u, turned[j, p, q] / mean
-        plane[2, j] = 1.0 / max((vp / mean) * (vq / mean), TINY)
+        us[j], bs[j] = u, turned[j, p, q] / mean
+        bases[j] = 1.0 / max((vp / mean) * (vq / mean), TINY)
         total += weight[j]
     level = 8.0 * EPS * total
-    rest, slope_at_rest, curve = VALUE_OF_ANGLE(equal, power, weight, plane, 0.0)
+    rest, slope_at_rest, curve = VALUE_OF_ANGLE(equal, power, weight, us, bs, bases, 0.0)
     t, value, slope = 0.0, rest, slope_at_rest
     for i in range(1, GRID):
         angle = i * (np.pi / GRID)
         if 2 * i > GRID:
             angle -= np.pi
-        new_value, new_slope, new_curve = VALUE_OF_ANGLE(equal, power, weight, plane, angle)
+        new_value, new_slope, new_curve = VALUE_OF_ANGLE(equal, power, weight, us, bs, bases, angle)
         if new_value < value:
             t, value, slope, curve = angle, new_value, new_slope, new_curve
     for _ in range(NEWTON_STEPS):
@@ -177,7 +177,9 @@ def grid_angle(equal, turned, weight, p, q, plane):
         step = min(max(step, -np.pi / GRID), np.pi / GRID)
         if not abs(step) > 0.0:
             break
-        new_value, new_slope, new_curve = VALUE_OF_ANGLE(equal, power, weight, plane, t + step)
+        new_value, new_slope, new_curve = VALUE_OF_ANGLE(
+            equal, power, weight, us, bs, bases, t + step
+        )
         flat = abs(new_value - value) <= level
         if not ((flat and abs(new_slope) < abs(slope)) or (not flat and new_value < value)):
             break
@@ -212,20 +214,20 @@ def turn(turned, axes, p, q, cos, sin):
         axes[i, q] = cos * right - sin * left
 
 
-def sweep(equal, careful, n, turned, axes, weight, plane):
+def sweep(equal, careful, n, turned, axes, weight, us, bs, bases):
     """Turn every plane once; the largest angle."""
     d = turned.shape[1]
     largest = 0.0
     WEIGHTS(equal, n, turned, weight)
     for p in range(d - 1):
         for q in range(p + 1, d):
-            tan = 2.0 if careful else QUICK_ANGLE(equal, turned, weight, p, q, plane)
+            tan = 2.0 if careful else QUICK_ANGLE(equal, turned, weight, p, q, us, bs, bases)
             if tan < 2.0:
                 cos = 1.0 / np.sqrt(1.0 + tan * tan)
                 sin = tan * cos
                 angle = 2.0 * tan
             else:
-                angle = GRID_ANGLE(equal, turned, weight, p, q, plane)
+                angle = GRID_ANGLE(equal, turned, weight, p, q, us, bs, bases)
                 cos, sin = np.cos(0.5 * angle), np.sin(0.5 * angle)
             if angle != 0.0:
                 TURN(turned, axes, p, q, cos, sin)
@@ -272,10 +274,11 @@ def transform(scatter, axes, matrix, turned):
                 turned[j, b, a] = value
 
 
-def descend(equal, sweeps, n, turned, axes, weight, plane):
-    """Sweeps until nothing turns any more, at most so many."""
-    for _ in range(sweeps):
-        if SWEEP(equal, False, n, turned, axes, weight, plane) <= ANGLE_TOLERANCE:
+def descend(equal, careful, sweeps, n, turned, axes, weight, us, bs, bases):
+    """Sweeps until nothing turns any more, at most so many, the first ones careful."""
+    for i in range(sweeps):
+        largest = SWEEP(equal, i < careful, n, turned, axes, weight, us, bs, bases)
+        if largest <= ANGLE_TOLERANCE:
             break
 
 
@@ -300,47 +303,44 @@ def start(which, n, scatter, matrix, rows, turned, values, axes, order):
             turned[0, a, b] = value
     if which >= 2:
         order[largest] = 1.0
-    EIGEN(turned, 0, matrix, rows, turned, 0, values, False)
+    EIGEN(turned[0], matrix, rows, turned[0], values, False)
     for a in range(d):
         for b in range(d):
             axes[a, b] = turned[0, a, b]
 
 
-def common_axes(equal, n, scatter, axes, first, turned, matrix, rows, values, best, weight, plane):
+def common_axes(
+    equal, n, scatter, axes, first, turned, matrix, rows, values, best, weight, us, bs, bases, order
+):
     """Axes that descend from `axes`; if `first`, a local minimum, the best of many starts.
 
-    With `first` 2, in a hurry, one start and a few sweeps. Scratch: turned (k, d, d), matrix and
-    rows (d, d), values (k, d), best (d, d), weight (k,), plane (4, k).
+    With `first` 2, in a hurry, one start and a few sweeps. Scratch: turned (k, d, d), matrix, rows
+    and best (d, d), values (d,), the others (k,).
     """
     k, d = scatter.shape[0], scatter.shape[1]
-    if first != 1:
-        if first == 2:
-            START(1, n, scatter, matrix, rows, turned, values, axes, plane[3])
-        TRANSFORM(scatter, axes, matrix, turned)
-        DESCEND(equal, WARM_SWEEPS, n, turned, axes, weight, plane)
-        ORTHONORMAL(axes)
-        return
-    order, least = plane[3], np.inf
+    starts, careful, sweeps = 1, 0, WARM_SWEEPS
+    if first == 1:
+        starts = 2 + (min(k, MANY_STARTS) if d <= 32 else 0)
+        careful, sweeps = FIRST_SWEEPS, MAX_SWEEPS if d <= FEW_FEATURES else FIRST_SWEEPS
+    least = np.inf
     for j in range(k):
         order[j] = 0.0
-    for which in range(2 + (min(k, MANY_STARTS) if d <= 32 else 0)):
-        START(which, n, scatter, matrix, rows, turned, values, best, order)
+    for number in range(starts):
+        if first == 0:
+            COPY(axes, best)
+        else:
+            which = number if first == 1 else 1
+            START(which, n, scatter, matrix, rows, turned, values, best, order)
         TRANSFORM(scatter, best, matrix, turned)
-        for _ in range(FIRST_SWEEPS):
-            SWEEP(equal, True, n, turned, best, weight, plane)
-        if d <= FEW_FEATURES:
-            DESCEND(equal, MAX_SWEEPS, n, turned, best, weight, plane)
-        value = VALUE_OF_AXES(equal, n, turned, weight)
-        if which == 0 or value < least:
+        DESCEND(equal, careful, sweeps, n, turned, best, weight, us, bs, bases)
+        value = VALUE_OF_AXES(equal, n, turned, weight) if first == 1 else 0.0
+        if number == 0 or value < least:
             least = value
-            for a in range(d):
-                for b in range(d):
-                    axes[a, b] = best[a, b]
-    ORTHONORMAL(axes)
-    if d > FEW_FEATURES:
+            COPY(best, axes)
+    if first == 1 and d > FEW_FEATURES:
         TRANSFORM(scatter, axes, matrix, turned)
-        DESCEND(equal, MAX_SWEEPS, n, turned, axes, weight, plane)
-        ORTHONORMAL(axes)
+        DESCEND(equal, 0, MAX_SWEEPS, n, turned, axes, weight, us, bs, bases)
+    ORTHONORMAL(axes)
 
 
 def in_axes(scatter, axes, variances):

@@ -113,7 +113,7 @@ def put_variances(variances, factor, log_det):
 def equal_matrices(n, scatter, factor, log_det, work):
     """EEE."""
     k, d = scatter.shape[0], scatter.shape[1]
-    pooled = work[: d * d].reshape(1, d, d)
+    pooled = work[: d * d].reshape(d, d)
     total = 0.0
     for j in range(k):
         total += n[j]
@@ -123,10 +123,10 @@ def equal_matrices(n, scatter, factor, log_det, work):
             value = 0.0
             for j in range(k):
                 value += scatter[j, a, b]
-            pooled[0, a, b] = value * inverse
-    if not PRECISION_FACTOR(pooled, 0, factor, 0, SINGULAR(d)):
+            pooled[a, b] = value * inverse
+    if not PRECISION_FACTOR(pooled, factor[0], SINGULAR(d)):
         return k
-    common = LOG_DETERMINANT(factor, 0)
+    common = LOG_DETERMINANT(factor[0])
     for j in range(k):
         log_det[j] = common
         if j > 0:
@@ -141,9 +141,9 @@ def own_matrices(equal, n, scatter, factor, log_det):
     k, d = scatter.shape[0], scatter.shape[1]
     ratio, pooled, total = SINGULAR(d), 0.0, 0.0
     for j in range(k):
-        if not PRECISION_FACTOR(scatter, j, factor, j, ratio):
+        if not PRECISION_FACTOR(scatter[j], factor[j], ratio):
             return j
-        log_det[j] = LOG_DETERMINANT(factor, j)
+        log_det[j] = LOG_DETERMINANT(factor[j])
         total += n[j]
         if equal:
             pooled += np.exp(log_det[j] / d)

@@ -12,7 +12,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from ellimix.compiled import compiled, fingerprint, inline, named
+from ellimix.compiled import compiled, exported, fingerprint, inline, named
 from ellimix.covariance import FAMILIES
 from ellimix.covariance.kernels import axes as common_axes
 from ellimix.covariance.kernels import closed, matrices, oriented, steps, volumes
@@ -20,7 +20,7 @@ from ellimix.covariance.triangular import EPS
 from ellimix.records import Array
 
 CODES: Final = {name: code for code, name in enumerate(FAMILIES)}
-SIGNATURE: Final = (
+_STEP: Final = (
     "int64(int64, float64[::1], float64[:, :, ::1], float64[:, :, ::1], float64[::1], "
     "float64[::1], float64[:, :, ::1], int64, float64[::1])"
 )
@@ -28,7 +28,7 @@ SIGNATURE: Final = (
 
 def work_size(k: int, d: int) -> int:
     """Numbers in the scratch buffer of an M-step of k components and d features."""
-    return (k * d + 2 * d) * (d + 2) + k * (d + k + 5)
+    return 5 * (k + d) + (3 * d + k) * d + k * k + k * (d * (d + 1) // 2)
 
 
 @cache
@@ -57,13 +57,19 @@ def m_step() -> Any:
     It returns -1, or the number of a component that collapsed, or k where a covariance that all
     share is singular. Then what it wrote means nothing.
     """
-    parts = fingerprint(*sorted(Path(__file__).parent.glob("*.py")))
-    return compiled(named(steps.m_step, parts, _names()), SIGNATURE)
+    digest, names = fingerprint(*sorted(Path(__file__).parent.glob("*.py"))), _names()
+    parts = {
+        part.__name__.upper(): exported(
+            named(part, digest, names), f"ellimix_{part.__name__}", "iiippppppip"
+        )
+        for part in (steps.closed_form, steps.searched_volumes, steps.common_orientation)
+    }
+    return compiled(named(steps.m_step, digest, parts), _STEP)
 
 
 def _names() -> dict[str, Any]:
     """The globals of the templates."""
-    names: dict[str, Any] = {"EPS": EPS}
+    names: dict[str, Any] = {"EPS": EPS, "SIZE": inline(work_size, {})}
     for module, functions in _PARTS:
         for name in functions.split():
             names[name.upper()] = inline(getattr(module, name), names)
@@ -73,7 +79,7 @@ def _names() -> dict[str, Any]:
 # each after those that it calls
 _PARTS: Final[tuple[tuple[Any, str], ...]] = (
     (matrices, "spread singular precision_factor log_determinant"),
-    (matrices, "ascending turned eigen factor_of_axes"),
+    (matrices, "copy ascending turned eigen factor_of_axes"),
     (closed, "spherical equal_variances own_variances equal_volume put_variances"),
     (closed, "equal_matrices own_matrices"),
     (volumes, "shares triangles evaluate gradient_of_volumes newton_of_volumes alternation"),
@@ -84,7 +90,7 @@ _PARTS: Final[tuple[tuple[Any, str], ...]] = (
     ),
     (common_axes, "transform descend start common_axes in_axes"),
     (oriented, "principal equal_shape along"),
-    (steps, "take common one_shape matrices diagonal oriented"),
+    (steps, "take"),
 )
 
 

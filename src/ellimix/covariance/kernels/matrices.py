@@ -25,50 +25,58 @@ def singular(d):
     return 32.0 * EPS * np.sqrt(d)
 
 
-def precision_factor(values, i, out, j, ratio):
-    """Upper triangular F = out[j] with values[i]^-1 = F F^T; False where values[i] is singular.
+def precision_factor(values, out, ratio):
+    """Upper triangular F = out with values^-1 = F F^T; False where values (d, d) is singular.
 
-    The lower triangle of out[j] holds L of values[i] = L L^T until F = L^-T is known.
+    The lower triangle of out holds L of values = L L^T until F = L^-T is known.
     """
-    d = values.shape[1]
+    d = values.shape[0]
     for a in range(d):
         for b in range(a):
-            value = values[i, a, b]
+            value = values[a, b]
             for c in range(b):
-                value -= out[j, a, c] * out[j, b, c]
-            out[j, a, b] = value * out[j, b, b]
-        own = values[i, a, a]
+                value -= out[a, c] * out[b, c]
+            out[a, b] = value * out[b, b]
+        own = values[a, a]
         pivot = own
         for c in range(a):
-            pivot -= out[j, a, c] * out[j, a, c]
+            pivot -= out[a, c] * out[a, c]
         # a comparison with NaN is false
         if not (pivot > 0.0 and own * ratio < pivot and pivot < np.inf):
             return False
-        out[j, a, a] = 1.0 / np.sqrt(pivot)
+        out[a, a] = 1.0 / np.sqrt(pivot)
     for a in range(d):
         for b in range(a):
             value = 0.0
             for c in range(b, a):
-                value -= out[j, a, c] * out[j, b, c]
-            out[j, b, a] = value * out[j, a, a]
+                value -= out[a, c] * out[b, c]
+            out[b, a] = value * out[a, a]
     for a in range(d):
         for b in range(a):
-            out[j, a, b] = 0.0
+            out[a, b] = 0.0
     return True
 
 
-def log_determinant(factor, j):
-    """log |Sigma| from the triangular precision factor[j]."""
+def log_determinant(factor):
+    """log |Sigma| from a triangular precision factor (d, d)."""
     total = 0.0
-    for a in range(factor.shape[1]):
-        total += np.log(factor[j, a, a])
+    for a in range(factor.shape[0]):
+        total += np.log(factor[a, a])
     return -2.0 * total
 
 
-def eigen(source, i, matrix, rows, axes, j, values, warm):
-    """Eigenvalues values[j], ascending and not below 0, and eigenvectors axes[j] of source[i].
+def copy(source, out):
+    """Copy a matrix (d, d)."""
+    d = source.shape[0]
+    for a in range(d):
+        for b in range(d):
+            out[a, b] = source[a, b]
 
-    Cyclic Jacobi rotations of a copy, from axes[j] on if `warm`. A plane is left alone where its
+
+def eigen(source, matrix, rows, axes, values, warm):
+    """Eigenvalues (d,), ascending and not below 0, and eigenvectors `axes` of `source` (d, d).
+
+    Cyclic Jacobi rotations of a copy, from `axes` on if `warm`. A plane is left alone where its
     columns of the matrix's root would be orthogonal, so that small eigenvalues of graded matrices
     are found too. Scratch: matrix (d, d); rows (d, d), whose rows are the eigenvectors: all inner
     loops run along rows.
@@ -76,15 +84,15 @@ def eigen(source, i, matrix, rows, axes, j, values, warm):
     d = matrix.shape[0]
     unit = 0.0
     for a in range(d):
-        unit = max(unit, source[i, a, a])
+        unit = max(unit, source[a, a])
     scale = 1.0 / unit if unit > 0.0 else 1.0  # squares neither overflow nor vanish
     least = NEARLY if warm else ORTHOGONAL
     if warm:
-        TURNED(source, i, axes, j, scale, rows, matrix)
+        TURNED(source, axes, scale, rows, matrix)
     else:
         for a in range(d):
             for b in range(d):
-                matrix[a, b] = source[i, a, b] * scale
+                matrix[a, b] = source[a, b] * scale
                 rows[a, b] = 0.0
             rows[a, a] = 1.0
     for _ in range(SWEEPS):
@@ -119,18 +127,18 @@ def eigen(source, i, matrix, rows, axes, j, values, warm):
         if not turned:
             break
     for a in range(d):
-        values[j, a] = max(matrix[a, a], 0.0) * unit
+        values[a] = max(matrix[a, a], 0.0) * unit
         for c in range(d):
-            axes[j, c, a] = rows[a, c]
-    ASCENDING(axes, j, values)
+            axes[c, a] = rows[a, c]
+    ASCENDING(axes, values)
 
 
-def turned(source, i, axes, j, scale, rows, matrix):
-    """rows = axes[j]^T, made orthonormal again, and matrix = rows source[i] rows^T times scale."""
+def turned(source, axes, scale, rows, matrix):
+    """rows = axes^T, made orthonormal again, and matrix = rows source rows^T times scale."""
     d = matrix.shape[0]
     for a in range(d):
         for c in range(d):
-            rows[a, c] = axes[j, c, a]
+            rows[a, c] = axes[c, a]
         # rotations drift off orthogonality by eps each
         for b in range(a):
             along = 0.0
@@ -146,51 +154,51 @@ def turned(source, i, axes, j, scale, rows, matrix):
             rows[a, c] *= inverse
     for a in range(d):
         for c in range(d):
-            axes[j, a, c] = 0.0
+            axes[a, c] = 0.0
         for b in range(d):
             weight = rows[a, b] * scale
             for c in range(d):
-                axes[j, a, c] += weight * source[i, b, c]
+                axes[a, c] += weight * source[b, c]
     for a in range(d):
         for b in range(a + 1):
             value = 0.0
             for c in range(d):
-                value += axes[j, a, c] * rows[b, c]
+                value += axes[a, c] * rows[b, c]
             matrix[a, b] = value
             matrix[b, a] = value
 
 
-def ascending(axes, j, values):
-    """Eigenvalues values[j] and eigenvectors axes[j] in order."""
-    d = values.shape[1]
+def ascending(axes, values):
+    """Eigenvalues and eigenvectors in order."""
+    d = values.size
     for a in range(d - 1):
         least = a
         for b in range(a + 1, d):
-            if values[j, b] < values[j, least]:
+            if values[b] < values[least]:
                 least = b
         if least != a:
-            values[j, a], values[j, least] = values[j, least], values[j, a]
+            values[a], values[least] = values[least], values[a]
             for i in range(d):
-                axes[j, i, a], axes[j, i, least] = axes[j, i, least], axes[j, i, a]
+                axes[i, a], axes[i, least] = axes[i, least], axes[i, a]
 
 
-def factor_of_axes(axes, i, scale, matrix, out, j):
-    """The upper triangular F = out[j] with F F^T = M M^T, for M = axes[i] diag(scale).
+def factor_of_axes(axes, scale, matrix, out):
+    """The upper triangular F = out with F F^T = M M^T, for M = axes diag(scale).
 
     Modified Gram-Schmidt on the rows, from the last one up: small variances keep their relative
-    accuracy. axes[i] may be out[j] itself; matrix (d, d) is scratch.
+    accuracy. `axes` may be `out` itself; matrix (d, d) is scratch.
     """
     d = scale.size
     for a in range(d):
         for b in range(d):
-            matrix[a, b] = axes[i, a, b] * scale[b]
-            out[j, a, b] = 0.0
+            matrix[a, b] = axes[a, b] * scale[b]
+            out[a, b] = 0.0
     for b in range(d - 1, -1, -1):
         square = 0.0
         for c in range(d):
             square += matrix[b, c] * matrix[b, c]
         norm = np.sqrt(square)
-        out[j, b, b] = norm
+        out[b, b] = norm
         inverse = 1.0 / norm
         for c in range(d):
             matrix[b, c] *= inverse
@@ -198,6 +206,6 @@ def factor_of_axes(axes, i, scale, matrix, out, j):
             along = 0.0
             for c in range(d):
                 along += matrix[a, c] * matrix[b, c]
-            out[j, a, b] = along
+            out[a, b] = along
             for c in range(d):
                 matrix[a, c] -= along * matrix[b, c]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-EIGEN = FACTOR_OF_AXES = SINGULAR = None
+EIGEN = COPY = FACTOR_OF_AXES = SINGULAR = None
 
 
 def principal(scatter, axes, spread, matrix, rows, warm, out):
@@ -17,12 +17,9 @@ def principal(scatter, axes, spread, matrix, rows, warm, out):
     The eigenvectors are left in axes (k, d, d), where the next step's search starts if it is
     `warm`, and in `out`.
     """
-    k, d = spread.shape
-    for j in range(k):
-        EIGEN(scatter, j, matrix, rows, axes, j, spread, warm)
-        for a in range(d):
-            for b in range(d):
-                out[j, a, b] = axes[j, a, b]
+    for j in range(scatter.shape[0]):
+        EIGEN(scatter[j], matrix, rows, axes[j], spread[j], warm)
+        COPY(axes[j], out[j])
 
 
 def equal_shape(n, spread):
@@ -57,5 +54,5 @@ def along(variances, factor, log_det, matrix, scale):
             total += np.log(variances[j, a])
             scale[a] = 1.0 / np.sqrt(variances[j, a])
         log_det[j] = total
-        FACTOR_OF_AXES(factor, j, scale, matrix, factor, j)
+        FACTOR_OF_AXES(factor[j], scale, matrix, factor[j])
     return -1

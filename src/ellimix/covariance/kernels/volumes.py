@@ -44,51 +44,51 @@ def shares(u, spread, parts):
     return total
 
 
-def triangles(u, scatter, parts, pair):
+def triangles(u, scatter, parts, pooled, root):
     """Parts F^T W_j F / exp(u_j), for S = sum_j W_j / exp(u_j) and S^-1 = F F^T; log |S|.
 
     parts (k, d (d + 1) / 2): lower triangles, entries off the diagonal times sqrt 2, so that dot
-    products are traces of products; the diagonal first. pair (2, d, d) is scratch: F is its
-    second matrix. NaN where S is singular.
+    products are traces of products; the diagonal first. `pooled` and `root` (d, d) become S
+    and F. NaN where S is singular.
     """
     k, d = scatter.shape[0], scatter.shape[1]
     for a in range(d):
         for b in range(a + 1):
-            pair[0, a, b] = 0.0
+            pooled[a, b] = 0.0
     for j in range(k):
         scale = np.exp(-u[j])
         for a in range(d):
             for b in range(a + 1):
-                pair[0, a, b] += scatter[j, a, b] * scale
-    if not PRECISION_FACTOR(pair, 0, pair, 1, SINGULAR(d)):
+                pooled[a, b] += scatter[j, a, b] * scale
+    if not PRECISION_FACTOR(pooled, root, SINGULAR(d)):
         return np.nan
-    root = np.sqrt(2.0)
+    twice = np.sqrt(2.0)
     for j in range(k):
         scale = np.exp(-u[j])
         for a in range(d):
             for b in range(d):
                 value = 0.0
                 for c in range(b + 1):
-                    value += scatter[j, a, c] * pair[1, c, b]
-                pair[0, a, b] = value * scale
+                    value += scatter[j, a, c] * root[c, b]
+                pooled[a, b] = value * scale
         at = d
         for a in range(d):
             for b in range(a + 1):
                 value = 0.0
                 for c in range(a + 1):
-                    value += pair[1, c, a] * pair[0, c, b]
+                    value += root[c, a] * pooled[c, b]
                 if a == b:
                     parts[j, a] = value
                 else:
-                    parts[j, at] = root * value
+                    parts[j, at] = twice * value
                     at += 1
-    return LOG_DETERMINANT(pair, 1)
+    return LOG_DETERMINANT(root)
 
 
-def evaluate(matrices, u, spread, scatter, parts, pair):
+def evaluate(matrices, u, spread, scatter, parts, pooled, root):
     """The parts at u, of variances or of matrices, and the log-determinant of their sum."""
     if matrices:
-        return TRIANGLES(u, scatter, parts, pair)
+        return TRIANGLES(u, scatter, parts, pooled, root)
     return SHARES(u, spread, parts)
 
 
@@ -158,7 +158,9 @@ def alternation(n, d, gradient, step):
         step[j] = np.log(trace) if trace > 0.0 else -LONGEST
 
 
-def searched(matrices, n, total, d, spread, scatter, u, step, value, slope, trial, parts, pair):
+def searched(
+    matrices, n, total, d, spread, scatter, u, step, value, slope, trial, parts, pooled, root
+):
     """The value at u + size step, which u becomes, size halved until it descends; else NaN."""
     k = n.size
     size = 1.0
@@ -167,7 +169,7 @@ def searched(matrices, n, total, d, spread, scatter, u, step, value, slope, tria
         for j in range(k):
             trial[j] = u[j] + size * step[j]
             new += n[j] * trial[j]
-        new = d * new + total * EVALUATE(matrices, trial, spread, scatter, parts, pair)
+        new = d * new + total * EVALUATE(matrices, trial, spread, scatter, parts, pooled, root)
         if new <= value + 1e-4 * size * slope:
             for j in range(k):
                 u[j] = trial[j]
@@ -176,14 +178,15 @@ def searched(matrices, n, total, d, spread, scatter, u, step, value, slope, tria
     return np.nan
 
 
-def log_volumes(matrices, n, spread, scatter, u, first, parts, pair, hessian, vectors):
+def log_volumes(
+    matrices, n, spread, scatter, u, first, parts, pooled, root, hessian, gradient, step, trial
+):
     """Minimise g over u, of mean 0: -1, or a component whose volume has no minimum, or k.
 
-    u is the start unless `first`. hessian (k, k) and vectors (3, k) are scratch.
+    u is the start unless `first`. What follows it is scratch.
     """
     k, d = n.size, scatter.shape[1]
-    gradient, step, trial = vectors[0], vectors[1], vectors[2]
-    total, fixed, most = 0.0, 0, 0.0
+    total, fixed, most = 0.0, k - 1, 0.0
     for j in range(k):
         total += n[j]
         if n[j] > n[fixed]:
@@ -201,7 +204,7 @@ def log_volumes(matrices, n, spread, scatter, u, first, parts, pair, hessian, ve
         u[j] -= most
     tolerance = GRADIENT_TOLERANCE * d * n[fixed]
     last = np.inf
-    log_det = EVALUATE(matrices, u, spread, scatter, parts, pair)
+    log_det = EVALUATE(matrices, u, spread, scatter, parts, pooled, root)
     for _ in range(MAX_STEPS):
         # also where the log-determinant is NaN, or -inf: a sum without spread along an axis
         if not abs(log_det) < np.inf:
@@ -220,7 +223,7 @@ def log_volumes(matrices, n, spread, scatter, u, first, parts, pair, hessian, ve
             if longest < ARRIVED or longest > last / 2.0:
                 break
             last = longest
-            log_det = EVALUATE(matrices, u, spread, scatter, parts, pair)
+            log_det = EVALUATE(matrices, u, spread, scatter, parts, pooled, root)
             continue
         last = np.inf
         slope, value, low, high = 0.0, 0.0, np.inf, -np.inf
@@ -245,7 +248,8 @@ def log_volumes(matrices, n, spread, scatter, u, first, parts, pair, hessian, ve
             slope,
             trial,
             parts,
-            pair,
+            pooled,
+            root,
         )
         if np.isnan(value):
             break
@@ -287,26 +291,26 @@ def of_one_shape(n, u, spread):
             spread[j, a] = pooled / total * np.exp(u[j])
 
 
-def proportional(n, u, scatter, factor, log_det, pair):
+def proportional(n, u, scatter, factor, log_det, pooled, root):
     """VEE's factors and log-determinants for log-volumes u: -1, or k."""
     k, d = scatter.shape[0], scatter.shape[1]
     total = 0.0
     for a in range(d):
         for b in range(a + 1):
-            pair[0, a, b] = 0.0
+            pooled[a, b] = 0.0
     for j in range(k):
         total += n[j]
         scale = np.exp(-u[j])
         for a in range(d):
             for b in range(a + 1):
-                pair[0, a, b] += scatter[j, a, b] * scale
-    if not PRECISION_FACTOR(pair, 0, pair, 1, SINGULAR(d)):
+                pooled[a, b] += scatter[j, a, b] * scale
+    if not PRECISION_FACTOR(pooled, root, SINGULAR(d)):
         return k
-    common = LOG_DETERMINANT(pair, 1) - d * np.log(total)
+    common = LOG_DETERMINANT(root) - d * np.log(total)
     for j in range(k):
         log_det[j] = common + d * u[j]
-        root = np.sqrt(total * np.exp(-u[j]))
+        scale = np.sqrt(total * np.exp(-u[j]))
         for a in range(d):
             for b in range(d):
-                factor[j, a, b] = pair[1, a, b] * root
+                factor[j, a, b] = root[a, b] * scale
     return -1
