@@ -27,6 +27,7 @@ _STATUS = (  # by the number of the end
 _FAILED = (End.COLLAPSED, End.EMPTY, End.OVERFLOW, End.UNTRIED)
 # rows times components of all fits under which a second thread costs more than it saves
 SMALL = 30_000
+FROM_PASS, NEVER = 5, 1 << 62  # passes before the first trial of SQUAREM
 PATIENCE = 0.02  # seconds after which the clock is asked again
 
 
@@ -65,6 +66,7 @@ class CompiledRunner:
         max_iter: int,
         judged: int | None = None,
         careful: bool = True,
+        accelerated: bool = False,
         stop: Callable[[], bool] | None = None,
     ) -> list[Ended]:
         """Run all of them; see `Runner`. A fit is one thread's: threads change no bit."""
@@ -76,6 +78,7 @@ class CompiledRunner:
             max_iter,
             max_iter if judged is None else judged,
             1 if careful else 2,
+            FROM_PASS if accelerated else NEVER,
             stopped,
         )
         order = np.argsort(-flat.sizes, kind="stable")  # the long ones first

@@ -36,6 +36,14 @@ class End(IntEnum):
 DIAGONAL_CODES = sum(
     family.structure in (Structure.SPHERICAL, Structure.DIAGONAL) for family in FAMILIES.values()
 )
+# SQUAREM: the ratio of gains from which a fit is slow; passes without a trial after one that
+# failed; the least share that an extrapolated component may have
+SLOW, REST, LEAST_SHARE = 0.6, 5, 1e-8
+STEADY = 0.95  # of gains: what a fit with trials is taken to do at best
+_PARTS = (
+    *("scatter_of_step", "variances_of_sums", "matrices_of_sums", "restore", "frame", "pack"),
+    *("stretch", "extrapolate"),
+)
 LEVEL = 4.0 * EPS  # a gain below this share of the log-likelihood is rounding
 
 
@@ -52,8 +60,14 @@ def run_fits() -> Any:
         "ROUNDING": ROUNDING,
         "LEVEL": LEVEL,
         "WORK_SIZE": inline(work_size, {}),
+        "SLOW": SLOW,
+        "REST": REST,
+        "LEAST_SHARE": LEAST_SHARE,
+        "STEADY": STEADY,
         **{end.name: int(end) for end in End},
     }
+    for name in _PARTS:
+        names[name.upper()] = inline(getattr(loop, name), names)
     parts = {
         "DIAGONAL_FIT": inline(loop.one_fit, {**names, "DIAGONAL": True}),
         "FULL_FIT": inline(loop.one_fit, {**names, "DIAGONAL": False}),
@@ -66,12 +80,12 @@ def run_fits() -> Any:
         *map(_function_type, (e_step(True, 1), e_step(False, 1), m_step())),
         *(_array(3), _array(2), integer),
         *(_array(2, integer), integer, _array(2, integer), integer),
-        *(real, real, integer, integer, integer, integers),
+        *(real, real, integer, integer, integer, integer, integers),
         *(integers, integers, integers, integers, _array(1)),
         *(_array(1), _array(2), _array(3)),
         *(_array(1), _array(2), _array(3), _array(1), _array(2), _array(2, integer)),
     )
-    label = fingerprint(Path(loop.__file__))
+    label = fingerprint(Path(loop.__file__), Path(__file__))
     return compiled(named(loop.run_fits, label, {**names, **parts}), signature)
 
 

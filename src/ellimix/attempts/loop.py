@@ -10,7 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 DIAGONAL = LOG_2PI = EMPTY_SHARE = ROUNDING = LEVEL = WORK_SIZE = DIAGONAL_CODES = None
-DIAGONAL_FIT = FULL_FIT = WHOLE_SCATTER = TAKE = None
+DIAGONAL_FIT = FULL_FIT = WHOLE_SCATTER = SCATTER_OF_STEP = RESTORE = FRAME = PACK = None
+VARIANCES_OF_SUMS = MATRICES_OF_SUMS = STRETCH = EXTRAPOLATE = None
+SLOW = REST = LEAST_SHARE = STEADY = None
 CONVERGED = MAX_ITER = COLLAPSED = EMPTY = OVERFLOW = HOPELESS = UNTRIED = None
 
 
@@ -30,6 +32,7 @@ def run_fits(
     most,
     judged,
     begin,
+    from_pass,
     stopped,
     todo,
     codes,
@@ -64,8 +67,9 @@ def run_fits(
         if codes[f] < DIAGONAL_CODES:
             DIAGONAL_FIT(
                 diagonal_step, m_step, x, weight, rows, where, size, codes[f], floor, tolerance,
-                most, judged, begin, targets[f], stopped, part_n, part_means, part_scatter,
-                part_shares, part_center, part_factor, part_log_det, totals[f], outcome[f],
+                most, judged, begin, from_pass, targets[f], stopped, part_n, part_means,
+                part_scatter, part_shares, part_center, part_factor, part_log_det, totals[f],
+                outcome[f],
             )  # fmt: skip
             if d > 1 and outcome[f, 0] in (CONVERGED, MAX_ITER, HOPELESS):
                 WHOLE_SCATTER(
@@ -75,7 +79,7 @@ def run_fits(
         else:
             FULL_FIT(
                 full_step, m_step, x, weight, rows, full_where, full_size, codes[f], floor,
-                tolerance, most, judged, begin, targets[f], stopped, part_n, part_means,
+                tolerance, most, judged, begin, from_pass, targets[f], stopped, part_n, part_means,
                 part_scatter, part_shares, part_center, part_factor, part_log_det, totals[f],
                 outcome[f],
             )  # fmt: skip
@@ -122,6 +126,7 @@ def one_fit(
     most,
     judged,
     begin,
+    from_pass,
     target,
     stopped,
     n,
@@ -142,9 +147,14 @@ def one_fit(
 
     The first M-step is made with `begin` 1, or in a hurry with 2: common axes from one start.
     The fit has converged when less than `tolerance` nats, in all, are still to be gained. By
-    Aitken's rule gains g, g' that shrink geometrically leave g'^2 / (g - g'). From pass `judged`
-    on, a fit that will not reach `target` nats, though it gained ten times what it seems to,
-    ends.
+    Aitken's rule a gain g that shrinks by the ratio q a pass leaves g q / (1 - q). From pass
+    `judged` on, a fit that will not reach `target` nats, though it gained ten times what it seems
+    to, ends.
+
+    From pass `from_pass` on, where gains shrink slowly, every third pass is a trial: the statistics
+    extrapolated by SQUAREM (Varadhan & Roland 2008, scheme S3) from those of the last three passes.
+    A trial that does not raise the log-likelihood, or has no M-step, is taken back. Gains are
+    irregular then: they count as shrinking by `STEADY` a pass at best.
     """
     k, d = means.shape
     width = x.shape[1]
@@ -160,31 +170,29 @@ def one_fit(
     volume = np.zeros(k)
     axes = np.zeros((k, d, d))
     work = np.empty(WORK_SIZE(k, d))
-    before, gain_before = -np.inf, np.inf
+    # of SQUAREM: statistics of three passes, the origin and units they are in, and the last ones
+    entries = 1 + 2 * d if DIAGONAL else 1 + d + d * (d + 1) // 2
+    points = np.empty((3, k, entries))
+    frame = np.empty((2, d))
+    kept_n, kept_means, kept_scatter = np.empty(k), np.empty((k, d)), np.empty((k, d, d))
+    known, resting, trial = 0, from_pass, False
+    before, gain_before, ratio_known = -np.inf, np.inf, 0.0
     iteration = 0
     while True:
-        # -- M-step
         total = 0.0
         for j in range(k):
             total += n[j]
-        for j in range(k):
-            if not (n[j] > EMPTY_SHARE * total):
-                outcome[0], outcome[1], outcome[2] = EMPTY, iteration, j
-                return
-            for a in range(d):
-                for b in range(d):
-                    w[j, a, b] = scatter[j, a, b]
-            for a in range(d):
-                noise = ROUNDING * abs(means[j, a])
-                if not (w[j, a, a] > noise * noise * n[j]):
-                    for b in range(d):
-                        w[j, a, b] = 0.0
-                        w[j, b, a] = 0.0
-                w[j, a, a] += floor * n[j]
-        first = begin if iteration == 0 else 0
-        bad = m_step(code, n, w, factor, log_det, volume, axes, first, work)
+        bad = SCATTER_OF_STEP(n, means, scatter, floor, total, w)
+        empty = bad >= 0
+        if not empty:
+            first = begin if iteration == 0 else 0
+            bad = m_step(code, n, w, factor, log_det, volume, axes, first, work)
         if bad >= 0:
-            outcome[0], outcome[1], outcome[2] = COLLAPSED, iteration, bad
+            if trial:
+                RESTORE(kept_n, kept_means, kept_scatter, n, means, scatter)
+                known, resting, trial = 0, iteration + REST, False
+                continue
+            outcome[0], outcome[1], outcome[2] = EMPTY if empty else COLLAPSED, iteration, bad
             return
         for j in range(k):
             shares[j] = n[j] / total
@@ -197,40 +205,33 @@ def one_fit(
                 else:
                     for b in range(d):
                         used[0, j, a, b] = factor[j, a, b]
-        # -- E-step
         sums[:] = 0.0
         both[:] = 0.0
         e_step(x, weight, rows, wide, used, offset, sums, both)
+        iteration += 1
         log_likelihood = both[0, 0]
+        if trial and not log_likelihood >= before:
+            RESTORE(kept_n, kept_means, kept_scatter, n, means, scatter)
+            known, resting, trial = 0, iteration + REST, False
+            continue
         totals[0], totals[1] = log_likelihood, both[0, 1]
         if not np.isfinite(log_likelihood):
             outcome[0], outcome[1], outcome[2] = OVERFLOW, iteration, -1
             return
-        for j in range(k):
-            count = sums[0, j, 0]
-            n[j] = count
-            if count > 0.0:
-                for a in range(d):
-                    shift = sums[0, j, 1 + a] / count
-                    means[j, a] = center[j, a] + shift
-                    if DIAGONAL:
-                        scatter[j, a, a] = max(
-                            sums[0, j, where[a, a]] - sums[0, j, 1 + a] * shift, 0.0
-                        )
-                    else:
-                        for b in range(a + 1):
-                            value = sums[0, j, where[a, b]] - sums[0, j, 1 + b] * shift
-                            scatter[j, a, b] = value
-                            scatter[j, b, a] = value
-        iteration += 1
+        if DIAGONAL:
+            VARIANCES_OF_SUMS(sums, where, center, n, means, scatter)
+        else:
+            MATRICES_OF_SUMS(sums, where, center, n, means, scatter)
         # -- has it arrived?
         gain = log_likelihood - before
         if gain <= LEVEL * (abs(log_likelihood) + total):
             outcome[0], outcome[1], outcome[2] = CONVERGED, iteration, -1
             return
         rest = np.inf
+        ratio = ratio_known
         if gain < gain_before:
-            ratio = gain / gain_before
+            ratio = max(ratio, gain / gain_before)
+        if 0.0 < ratio < 1.0 and gain < gain_before and not trial:
             rest = gain * ratio / (1.0 - ratio)
         if gain < tolerance and rest < tolerance:
             outcome[0], outcome[1], outcome[2] = CONVERGED, iteration, -1
@@ -241,4 +242,159 @@ def one_fit(
         if iteration >= judged and log_likelihood + 10.0 * (gain + min(rest, 1e300)) < target:
             outcome[0], outcome[1], outcome[2] = HOPELESS, iteration, -1
             return
-        before, gain_before = log_likelihood, gain
+        slow = trial or (gain_before < np.inf and gain > SLOW * gain_before) or known > 0
+        before = log_likelihood
+        gain_before = np.inf if trial else gain
+        # -- a trial?
+        if not slow or iteration < resting:
+            known, trial = 0, False
+            continue
+        trial = False
+        if known == 0:
+            FRAME(n, means, scatter, frame)
+        PACK(n, means, scatter, frame, DIAGONAL, points[known])
+        known += 1
+        if known == 3:
+            stretch = STRETCH(points)
+            if stretch > 1.0:
+                # steps vary: the slowest part is as slow as the longest of late has shown
+                ratio_known = max((1.0 - 1.0 / stretch) ** 2, 0.97 * ratio_known, STEADY)
+                RESTORE(n, means, scatter, kept_n, kept_means, kept_scatter)
+                trial = EXTRAPOLATE(points, stretch, frame, DIAGONAL, n, means, scatter)
+            known = 0
+
+
+def scatter_of_step(n, means, scatter, floor, total, w):
+    """What the M-step gets, w (k, d, d); the number of an empty component, or -1."""
+    k, d = means.shape
+    for j in range(k):
+        if not (n[j] > EMPTY_SHARE * total):
+            return j
+        for a in range(d):
+            for b in range(d):
+                w[j, a, b] = scatter[j, a, b]
+        for a in range(d):
+            noise = ROUNDING * abs(means[j, a])
+            if not (w[j, a, a] > noise * noise * n[j]):
+                for b in range(d):
+                    w[j, a, b] = 0.0
+                    w[j, b, a] = 0.0
+            w[j, a, a] += floor * n[j]
+    return -1
+
+
+def variances_of_sums(sums, where, center, n, means, scatter):
+    """Statistics about their own means from those about the centers of the pass: diagonals."""
+    k, d = means.shape
+    for j in range(k):
+        count = sums[0, j, 0]
+        n[j] = count
+        if count > 0.0:
+            for a in range(d):
+                shift = sums[0, j, 1 + a] / count
+                means[j, a] = center[j, a] + shift
+                scatter[j, a, a] = max(sums[0, j, where[a, a]] - sums[0, j, 1 + a] * shift, 0.0)
+
+
+def matrices_of_sums(sums, where, center, n, means, scatter):
+    """The same for whole matrices."""
+    k, d = means.shape
+    for j in range(k):
+        count = sums[0, j, 0]
+        n[j] = count
+        if count > 0.0:
+            for a in range(d):
+                shift = sums[0, j, 1 + a] / count
+                means[j, a] = center[j, a] + shift
+                for b in range(a + 1):
+                    value = sums[0, j, where[a, b]] - sums[0, j, 1 + b] * shift
+                    scatter[j, a, b] = value
+                    scatter[j, b, a] = value
+
+
+def restore(kept_n, kept_means, kept_scatter, n, means, scatter):
+    """Copy statistics."""
+    n[:] = kept_n
+    means[:] = kept_means
+    scatter[:] = kept_scatter
+
+
+def frame(n, means, scatter, frame):
+    """Mean and standard deviation of all rows: in these units all numbers of `pack` are near 1."""
+    k, d = means.shape
+    total = 0.0
+    for j in range(k):
+        total += n[j]
+    for a in range(d):
+        mean, square = 0.0, 0.0
+        for j in range(k):
+            mean += n[j] * means[j, a] / total
+        for j in range(k):
+            apart = means[j, a] - mean
+            square += (scatter[j, a, a] + n[j] * apart * apart) / total
+        frame[0, a] = mean
+        frame[1, a] = np.sqrt(square) if square > 0.0 else 1.0
+
+
+def pack(n, means, scatter, frame, diagonal, out):
+    """Counts, means and second moments as (k, entries): sums over rows, less the frame."""
+    k, d = means.shape
+    total = 0.0
+    for j in range(k):
+        total += n[j]
+    for j in range(k):
+        share = n[j] / total
+        out[j, 0] = share
+        at = 1 + d
+        for a in range(d):
+            out[j, 1 + a] = share * (means[j, a] - frame[0, a]) / frame[1, a]
+        for a in range(d):
+            for b in range(a if diagonal else 0, a + 1):
+                unit = frame[1, a] * frame[1, b]
+                out[j, at] = (
+                    scatter[j, a, b] / (total * unit) + out[j, 1 + a] * out[j, 1 + b] / share
+                )
+                at += 1
+
+
+def stretch(points):
+    """|r| / |v| for r = x1 - x0, v = x2 - 2 x1 + x0."""
+    r, v = 0.0, 0.0
+    for j in range(points.shape[1]):
+        for c in range(points.shape[2]):
+            step = points[1, j, c] - points[0, j, c]
+            bend = points[2, j, c] - points[1, j, c] - step
+            r += step * step
+            v += bend * bend
+    return np.sqrt(r / v) if v > 0.0 else 0.0
+
+
+def extrapolate(points, stretch, frame, diagonal, n, means, scatter):
+    """Statistics at x0 + 2 s r + s^2 v; whether there are such."""
+    k, d = means.shape
+    total = 0.0
+    for j in range(k):
+        total += n[j]
+    for j in range(k):
+        for c in range(points.shape[2]):
+            step = points[1, j, c] - points[0, j, c]
+            bend = points[2, j, c] - points[1, j, c] - step
+            points[0, j, c] += stretch * (2.0 * step + stretch * bend)
+        if not points[0, j, 0] > LEAST_SHARE:
+            return False
+    for j in range(k):
+        share = points[0, j, 0]
+        n[j] = share * total
+        at = 1 + d
+        for a in range(d):
+            means[j, a] = frame[0, a] + frame[1, a] * points[0, j, 1 + a] / share
+        for a in range(d):
+            for b in range(a if diagonal else 0, a + 1):
+                unit = frame[1, a] * frame[1, b]
+                value = points[0, j, at] - points[0, j, 1 + a] * points[0, j, 1 + b] / share
+                scatter[j, a, b] = value * total * unit
+                scatter[j, b, a] = scatter[j, a, b]
+                at += 1
+            if not scatter[j, a, a] > 0.0:
+                return False
+    return True

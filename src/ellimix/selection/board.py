@@ -18,9 +18,12 @@ from ellimix.selection.guard import Guard
 
 Key = tuple[str, int]  # family, number of components
 
+# Up to so many rows a nat is a nat. With more, fits that differ by one differ in ever less that
+# matters, and EM takes ever longer to tell them apart.
 LIKE_ROWS = 500.0
-NEAR, DISTINCT = 0.5, 5e-3  # nats below the best of a fit that may end above it; between two
-CLOSE = 3  # such fits that are kept
+NEAR = 0.5  # nats below the best of a fit that may end above it
+CLOSE = 2  # such fits that are kept, with the best
+DISTINCT = 0.003  # of all rows: a difference of counts that tells partitions apart
 SAME = 0.1  # nats within which two fits are on the way to the same optimum
 
 
@@ -43,9 +46,10 @@ class Solution:
         i = self.index
         return self.ended.n[i], self.ended.means[i], self.ended.scatter[i]
 
-    def same(self, other: Solution) -> bool:
-        """Whether it is the same fit."""
-        return self.ended is other.ended and self.index == other.index
+    def like(self, other: Solution) -> bool:
+        """Whether it is about the same partition."""
+        mine, its = np.sort(self.start[0]), np.sort(other.start[0])
+        return bool(np.abs(mine - its).max() <= DISTINCT * mine.sum())
 
     @property
     def name(self) -> str:
@@ -192,11 +196,12 @@ class Board:
         value, scale = group.log_likelihood, self.setting.scale
         best = max(entry.value, float(value.max()))
         near = np.flatnonzero((value > best - NEAR * scale) & ~group.given_up)
-        for i in near[np.argsort(-value[near], kind="stable")].tolist():
-            known = [solution.log_likelihood for solution in entry.close]
-            if all(abs(value[i] - other) > DISTINCT for other in known):
-                entry.close.append(Solution(group, i))
-        entry.close.sort(key=lambda solution: -solution.log_likelihood)
+        found = [Solution(group, int(i)) for i in near]
+        found += [s for s in entry.close if s.log_likelihood > best - NEAR * scale]
+        entry.close.clear()
+        for solution in sorted(found, key=lambda s: -s.log_likelihood):
+            if not any(solution.like(other) for other in entry.close):
+                entry.close.append(solution)
         del entry.close[CLOSE:]
 
     def _best_sound(self, group: Ended, ahead: NDArray[np.intp]) -> int:

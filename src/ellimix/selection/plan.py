@@ -17,14 +17,17 @@ from ellimix.engines import choose
 from ellimix.engines.base import Engine
 from ellimix.engines.choice import has_numba
 from ellimix.records import Factor
-from ellimix.selection.beginnings import Start, cuts, random_rows
+from ellimix.selection.beginnings import Start, cuts, of_labels, random_rows
 from ellimix.selection.board import Board, Key, Setting
 from ellimix.selection.portfolio import OWN_UNITS, UNIT_FREE, Effort, Portfolio
 from ellimix.sources.memory import MemorySource
 from ellimix.starts.hierarchical import tree
+from ellimix.starts.kmeans import partition
+from ellimix.starts.scalings import SCALINGS
 
 TREE_ROWS = 2_000  # of the first agglomeration at most: a random sample of more
 OTHER_ROWS = 1_000  # of the others
+KMEANS_ROWS = 500  # from which k-means is tried: with fewer it costs more than it brings
 SMALL_ROWS = 3_000  # rows times cells that get random short runs: few rows need more luck
 ALONE_ROWS = 100_000  # up to which each fit passes over the rows alone; else all share the passes
 LAST_PASSES = 20  # over all rows, where time is up before there is a fit
@@ -97,7 +100,10 @@ class Plan:
     def _steps(self) -> None:
         portfolio = self.portfolio
         changed = portfolio.from_partitions(self._trees(TREES[:1]), careful=True)
-        changed |= portfolio.from_partitions(self._trees(TREES[1:]))
+        others = self._trees(TREES[1:])
+        if self.source.n_rows >= KMEANS_ROWS and not self.late():
+            others["k-means SPH"] = self._kmeans()
+        changed |= portfolio.from_partitions(others)
         self._exchange(changed, 0.2)
         self.tell("best cells", 0.7)
         promising = self._promising()
@@ -137,6 +143,18 @@ class Plan:
             rows, weight = self.rows[index], self.weight[index]
             grown = tree(rows, weight, model=model, scaling=scaling, fast=self.fast)
             out[name] = cuts(rows, weight, grown, self.board.components)
+        return out
+
+    def _kmeans(self) -> dict[int, Start]:
+        """Partitions of the sphered rows by k-means."""
+        self.tell("k-means", 0.15)
+        sphered = SCALINGS["SPH"](self.rows, self.weight)
+        out: dict[int, Start] = {}
+        for k in self.board.components:
+            if k <= self.source.n_rows:
+                labels = partition(sphered, self.weight, k, self.random)
+                if int(labels.max()) == k - 1:
+                    out[k] = of_labels(self.rows, self.weight, labels, k)
         return out
 
     def _tree_rows(self, most: int) -> NDArray[np.intp]:

@@ -1,6 +1,7 @@
 """Which fits a search runs, in what order: the ones that promise most first.
 
-1  trees       every family and K from the cuts of hierarchical agglomerations
+1  trees       every family and K from the cuts of hierarchical agglomerations, and from k-means of
+               the sphered rows where these are many
 2  exchange    each family from the fits of other families with the same K; from its own with K - 1,
                each component cut in two; from its own with K + 1, the cheapest merges
 3  again       step 2 from what became better, until nothing does
@@ -25,7 +26,7 @@ from ellimix.attempts.base import Attempts, Ended, Runner
 from ellimix.attempts.moves import exchanges, merges, splits, units
 from ellimix.covariance.base import Family
 from ellimix.records import Array
-from ellimix.selection.board import Board, Key, Solution
+from ellimix.selection.board import DISTINCT, Board, Key, Solution
 
 # families whose fits do not change when a column's unit does
 UNIT_FREE = frozenset(("EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVV", "VVV"))
@@ -38,7 +39,6 @@ JUDGED = 10  # passes after which a run that is not going to be the best is give
 MERGES = 2  # pairs that are tried
 ROUNDS = 8  # of step 2 at most
 KEPT = 3  # short runs of a cell that go on to their ends
-DISTINCT = 0.003  # of all rows: a difference of counts that tells partitions apart
 ALIKE = 1e-3  # nats between short runs that are on the same way
 
 Start = tuple[Array, Array, Array]
@@ -54,7 +54,7 @@ class Effort:
     ----------
     tolerance : float
         Nats that a cell's best fit may still have to gain in the end, over 500 rows; over
-        more rows, in proportion.
+        more rows, more (`Setting.scale`).
     rough : float
         The same of fits on the way there.
     max_iter : int
@@ -137,7 +137,7 @@ class Portfolio:
         for family, k in self._cells(keys):
             entry = board[family.name, k]
             if entry.best is not None:
-                fits = [entry.best, *(s for s in entry.close if not s.same(entry.best))]
+                fits = [entry.best, *(s for s in entry.close if not s.like(entry.best))]
                 starts = zip(*(fit.start for fit in fits), strict=True)
                 n, means, scatter = (np.stack(part) for part in starts)
                 names = tuple(fit.name for fit in fits)
@@ -197,6 +197,7 @@ class Portfolio:
             max_iter=most,
             judged=judged,
             careful=careful,
+            accelerated=judged is None,
             stop=self.stop,
         )
         return self.board.add(ended)
