@@ -22,7 +22,8 @@ Key = tuple[str, int]  # family, number of components
 # matters, and EM takes ever longer to tell them apart.
 LIKE_ROWS = 500.0
 NEAR = 0.5  # nats below the best of a fit that may end above it
-CLOSE = 2  # such fits that are kept, with the best
+CLOSE = 4  # such fits that are kept, with the best; fewer of many rows, in proportion
+APART = 5e-3  # nats between two fits that are not the same
 DISTINCT = 0.003  # of all rows: a difference of counts that tells partitions apart
 SAME = 0.1  # nats within which two fits are on the way to the same optimum
 
@@ -47,7 +48,9 @@ class Solution:
         return self.ended.n[i], self.ended.means[i], self.ended.scatter[i]
 
     def like(self, other: Solution) -> bool:
-        """Whether it is about the same partition."""
+        """Whether it is about the same fit: as good, and with the same counts."""
+        if abs(self.log_likelihood - other.log_likelihood) > APART:
+            return False
         mine, its = np.sort(self.start[0]), np.sort(other.start[0])
         return bool(np.abs(mine - its).max() <= DISTINCT * mine.sum())
 
@@ -202,7 +205,7 @@ class Board:
         for solution in sorted(found, key=lambda s: -s.log_likelihood):
             if not any(solution.like(other) for other in entry.close):
                 entry.close.append(solution)
-        del entry.close[CLOSE:]
+        del entry.close[max(1, round(CLOSE / scale)) :]
 
     def _best_sound(self, group: Ended, ahead: NDArray[np.intp]) -> int:
         """The first of these fits, best first, that the guard lets pass; -1 for none."""

@@ -36,6 +36,7 @@ OWN_UNITS = frozenset(("tree VII VARS", "tree VVV VARS"))
 
 SHORT = 5  # passes of a short run
 JUDGED = 10  # passes after which a run that is not going to be the best is given up
+MANY = 2.0  # scale from which fits are helped to their ends: before, EM itself takes little time
 MERGES = 2  # pairs that are tried
 ROUNDS = 8  # of step 2 at most
 KEPT = 3  # short runs of a cell that go on to their ends
@@ -197,7 +198,7 @@ class Portfolio:
             max_iter=most,
             judged=judged,
             careful=careful,
-            accelerated=judged is None,
+            accelerated=judged is None and self.scale > MANY,
             stop=self.stop,
         )
         return self.board.add(ended)
