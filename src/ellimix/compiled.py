@@ -148,7 +148,7 @@ def inlined(function: FunctionType) -> Any:
     return njit(inline="always", error_model="numpy")(function)
 
 
-def exported(function: FunctionType, symbol: str, arguments: str) -> Any:
+def exported(function: FunctionType, symbol: str, result: str, arguments: str) -> Any:
     """A function that compiled code calls by a symbol, compiled on its own and kept on disk.
 
     A function that is called directly is compiled again with every caller, and stays in the
@@ -158,28 +158,50 @@ def exported(function: FunctionType, symbol: str, arguments: str) -> Any:
     Parameters
     ----------
     function : function
-        Returns an integer. CARRAY in it makes arrays of pointers.
     symbol : str
+    result : str
+        A letter: i for an integer, f for a float64.
     arguments : str
-        A letter each: i for integers, p for pointers to float64.
+        A letter each, also p for a pointer to float64.
     """
     from llvmlite import binding
-    from numba import cfunc, types
-    from numba.np.numpy_support import carray
+    from numba import njit, types
 
     pointer: Any = types.CPointer
-    letters = {"i": types.int64, "p": pointer(types.float64)}
-    signature = types.int64(*(letters[letter] for letter in arguments))
-    function.__globals__["CARRAY"] = carray
+    letters = {"i": types.int64, "f": types.float64, "p": pointer(types.float64)}
+    signature = letters[result](*(letters[letter] for letter in arguments))
+    # not cfunc: it links and optimises the function a second time, with its wrapper
+    options: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True}
     try:
-        made = cfunc(signature, cache=True, error_model="numpy")(function)
+        made = njit([signature], cache=True, **options)(function)
     except RuntimeError as error:
         if "cannot cache" not in str(error):
             raise
-        made = cfunc(signature, error_model="numpy")(function)
+        made = njit([signature], **options)(function)
+    code: Any = made.get_compile_result(signature)
+    address = code.library.get_pointer_to_function(code.fndesc.llvm_cfunc_wrapper_name)
     _exports[symbol] = made
-    binding.add_symbol(symbol, made.address)
+    binding.add_symbol(symbol, address)
     return types.ExternalFunction(symbol, signature)
+
+
+@cache
+def pointers() -> dict[str, Any]:
+    """What compiled code does with pointers.
+
+    ``CARRAY(pointer, shape)`` is an array there, and ``AT(pointer, n)`` the pointer n numbers on.
+    """
+    import numba
+    from numba import types
+    from numba.extending import intrinsic
+
+    def typing(_context: Any, pointer: Any, _n: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+            return builder.gep(args[0], [args[1]])
+
+        return pointer(pointer, types.int64), generate
+
+    return {"CARRAY": vars(numba)["carray"], "AT": intrinsic(typing)}
 
 
 _exports: dict[str, Any] = {}  # by symbol: their code must stay in memory

@@ -16,10 +16,10 @@ vectorised search has to bound, does not arise. Only Python that numba compiles 
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 EIGEN = TURN = VALUE_OF_ANGLE = GRID_ANGLE = QUICK_ANGLE = WEIGHTS = SWEEP = None
-ORTHONORMAL = TRANSFORM = VALUE_OF_AXES = DESCEND = START = COPY = None
+ORTHONORMAL = TRANSFORM = VALUE_OF_AXES = START = COPY = CARRAY = AT = None
 
 GRID = 12
 NEWTON_STEPS = 8
@@ -42,31 +42,31 @@ def weights(equal, n, turned, weight):
         for j in range(k):
             weight[j] = n[j]
         return
-    top = -np.inf
+    top = -math.inf
     for j in range(k):
         total, largest = 0.0, 0.0
         for a in range(d):
             largest = max(largest, turned[j, a, a])
         floor = max(TINY * largest, 2.3e-308)
         for a in range(d):
-            total += np.log(max(turned[j, a, a], floor))
+            total += math.log(max(turned[j, a, a], floor))
         weight[j] = total / d
         top = max(top, weight[j])
     for j in range(k):
-        weight[j] = np.exp(weight[j] - top)
+        weight[j] = math.exp(weight[j] - top)
 
 
-def value_of_axes(equal, n, turned, weight):
+def value_of_axes(equal, k, d, n, turned, weight):
     """What the axes minimise: n d log(mean volume) for EVE, sum of n log v for VVE."""
-    k, d = turned.shape[0], turned.shape[1]
-    pooled, total, count, top = 0.0, 0.0, 0.0, -np.inf
+    turned = CARRAY(turned, (k, d, d))
+    pooled, total, count, top = 0.0, 0.0, 0.0, -math.inf
     for j in range(k):
         log_product, largest = 0.0, 0.0
         for a in range(d):
             largest = max(largest, turned[j, a, a])
         floor = max(TINY * largest, 2.3e-308)
         for a in range(d):
-            log_product += np.log(max(turned[j, a, a], floor))
+            log_product += math.log(max(turned[j, a, a], floor))
         weight[j] = log_product / d
         top = max(top, weight[j])
         total += n[j] * log_product
@@ -74,8 +74,8 @@ def value_of_axes(equal, n, turned, weight):
     if not equal:
         return total
     for j in range(k):
-        pooled += np.exp(weight[j] - top)
-    return count * d * (top + np.log(pooled))
+        pooled += math.exp(weight[j] - top)
+    return count * d * (top + math.log(pooled))
 
 
 def quick_angle(equal, turned, weight, p, q, us, bs, bases):
@@ -131,16 +131,16 @@ def quick_angle(equal, turned, weight, p, q, us, bs, bases):
 
 def value_of_angle(equal, power, weight, us, bs, bases, t):
     """Value, slope and curvature of a plane at the angle t, up to a positive factor."""
-    cos, sin = np.cos(t), np.sin(t)
+    cos, sin = math.cos(t), math.sin(t)
     value, slope, curve = 0.0, 0.0, 0.0
     for j in range(weight.size):
         u, b, base = us[j], bs[j], bases[j]
         y, dy = u * cos + b * sin, b * cos - u * sin
         x = max(1.0 - y * y, TINY)
         r1, r2 = -2.0 * y * dy / x, -2.0 * (dy * dy - y * y) / x
-        log_x = np.log(x * base)
+        log_x = math.log(x * base)
         if equal:
-            term = weight[j] * np.exp(power * log_x)
+            term = weight[j] * math.exp(power * log_x)
             value += term
             slope += power * term * r1
             curve += power * term * (r2 + (power - 1.0) * r1 * r1)
@@ -151,9 +151,13 @@ def value_of_angle(equal, power, weight, us, bs, bases, t):
     return value, slope, curve
 
 
-def grid_angle(equal, turned, weight, p, q, us, bs, bases):
-    """The angle t that minimises a plane's part, from a grid; 0 where nothing is gained."""
-    k, d = turned.shape[0], turned.shape[1]
+def grid_angle(equal, k, d, turned, p, q, planes):
+    """The angle t that minimises a plane's part, from a grid; 0 where nothing is gained.
+
+    planes (4, k): what the changes count, then scratch.
+    """
+    turned, weight, us = CARRAY(turned, (k, d, d)), CARRAY(planes, k), CARRAY(AT(planes, k), k)
+    bs, bases = CARRAY(AT(planes, 2 * k), k), CARRAY(AT(planes, 3 * k), k)
     power, total = 1.0 / d, 0.0
     for j in range(k):
         vp, vq = turned[j, p, p], turned[j, q, q]
@@ -166,15 +170,16 @@ def grid_angle(equal, turned, weight, p, q, us, bs, bases):
     rest, slope_at_rest, curve = VALUE_OF_ANGLE(equal, power, weight, us, bs, bases, 0.0)
     t, value, slope = 0.0, rest, slope_at_rest
     for i in range(1, GRID):
-        angle = i * (np.pi / GRID)
+        angle = i * (math.pi / GRID)
         if 2 * i > GRID:
-            angle -= np.pi
+            angle -= math.pi
         new_value, new_slope, new_curve = VALUE_OF_ANGLE(equal, power, weight, us, bs, bases, angle)
         if new_value < value:
             t, value, slope, curve = angle, new_value, new_slope, new_curve
     for _ in range(NEWTON_STEPS):
-        step = -slope / curve if curve > 0.0 else -np.sign(slope) * np.pi / (4 * GRID)
-        step = min(max(step, -np.pi / GRID), np.pi / GRID)
+        downhill = (slope < 0.0) - (slope > 0.0)
+        step = -slope / curve if curve > 0.0 else downhill * math.pi / (4 * GRID)
+        step = min(max(step, -math.pi / GRID), math.pi / GRID)
         if not abs(step) > 0.0:
             break
         new_value, new_slope, new_curve = VALUE_OF_ANGLE(
@@ -214,21 +219,23 @@ def turn(turned, axes, p, q, cos, sin):
         axes[i, q] = cos * right - sin * left
 
 
-def sweep(equal, careful, n, turned, axes, weight, us, bs, bases):
-    """Turn every plane once; the largest angle."""
-    d = turned.shape[1]
+def sweep(equal, careful, k, d, n, turned_at, axes, planes):
+    """Turn every plane once; the largest angle. planes (4, k) is scratch."""
+    n, turned, axes = CARRAY(n, k), CARRAY(turned_at, (k, d, d)), CARRAY(axes, (d, d))
+    weight, us = CARRAY(planes, k), CARRAY(AT(planes, k), k)
+    bs, bases = CARRAY(AT(planes, 2 * k), k), CARRAY(AT(planes, 3 * k), k)
     largest = 0.0
     WEIGHTS(equal, n, turned, weight)
     for p in range(d - 1):
         for q in range(p + 1, d):
             tan = 2.0 if careful else QUICK_ANGLE(equal, turned, weight, p, q, us, bs, bases)
             if tan < 2.0:
-                cos = 1.0 / np.sqrt(1.0 + tan * tan)
+                cos = 1.0 / math.sqrt(1.0 + tan * tan)
                 sin = tan * cos
                 angle = 2.0 * tan
             else:
-                angle = GRID_ANGLE(equal, turned, weight, p, q, us, bs, bases)
-                cos, sin = np.cos(0.5 * angle), np.sin(0.5 * angle)
+                angle = GRID_ANGLE(equal, k, d, turned_at, p, q, planes)
+                cos, sin = math.cos(0.5 * angle), math.sin(0.5 * angle)
             if angle != 0.0:
                 TURN(turned, axes, p, q, cos, sin)
                 if equal and not tan < 2.0:
@@ -250,14 +257,15 @@ def orthonormal(axes):
         square = 0.0
         for i in range(d):
             square += axes[i, a] * axes[i, a]
-        inverse = 1.0 / np.sqrt(square)
+        inverse = 1.0 / math.sqrt(square)
         for i in range(d):
             axes[i, a] *= inverse
 
 
-def transform(scatter, axes, matrix, turned):
-    """D^T W D of all components; matrix (d, d) is scratch."""
-    k, d = scatter.shape[0], scatter.shape[1]
+def transform(k, d, scatter, axes, matrix, turned):
+    """D^T W D of all components, from pointers; matrix (d, d) is scratch."""
+    scatter, turned = CARRAY(scatter, (k, d, d)), CARRAY(turned, (k, d, d))
+    axes, matrix = CARRAY(axes, (d, d)), CARRAY(matrix, (d, d))
     for j in range(k):
         for a in range(d):
             for b in range(d):
@@ -274,73 +282,69 @@ def transform(scatter, axes, matrix, turned):
                 turned[j, b, a] = value
 
 
-def descend(equal, careful, sweeps, n, turned, axes, weight, us, bs, bases):
-    """Sweeps until nothing turns any more, at most so many, the first ones careful."""
-    for i in range(sweeps):
-        largest = SWEEP(equal, i < careful, n, turned, axes, weight, us, bs, bases)
-        if largest <= ANGLE_TOLERANCE:
-            break
-
-
-def start(which, n, scatter, matrix, rows, turned, values, axes, order):
+def start(which, k, d, n, scatter, matrix, rows, turned, values, axes, order):
     """Start number `which`: eigenvectors of two pooled matrices, then of the largest components.
 
-    turned (k, d, d) is scratch; order (k,) marks the components that are done.
+    All arrays are pointers. order (k,) marks the components that are done. Scratch: matrix, rows
+    and turned (d, d), values (d,).
     """
-    k, d = scatter.shape[0], scatter.shape[1]
     largest = -1
     for j in range(k):
         if order[j] == 0.0 and (largest < 0 or n[j] > n[largest]):
             largest = j
-    for a in range(d):
-        for b in range(d):
-            value = 0.0
-            if which < 2:
-                for j in range(k):
-                    value += scatter[j, a, b] / (n[j] if which == 1 else 1.0)
-            else:
-                value = scatter[largest, a, b]
-            turned[0, a, b] = value
+    for i in range(d * d):
+        value = 0.0
+        if which < 2:
+            for j in range(k):
+                value += scatter[j * d * d + i] / (n[j] if which == 1 else 1.0)
+        else:
+            value = scatter[largest * d * d + i]
+        turned[i] = value
     if which >= 2:
         order[largest] = 1.0
-    EIGEN(turned[0], matrix, rows, turned[0], values, False)
-    for a in range(d):
-        for b in range(d):
-            axes[a, b] = turned[0, a, b]
+    EIGEN(0, d, turned, matrix, rows, axes, values)
 
 
-def common_axes(
-    equal, n, scatter, axes, first, turned, matrix, rows, values, best, weight, us, bs, bases, order
-):
+def common_axes(equal, k, d, first, n, scatter, axes, turned, scratch):
     """Axes that descend from `axes`; if `first`, a local minimum, the best of many starts.
 
-    With `first` 2, in a hurry, one start and a few sweeps. Scratch: turned (k, d, d), matrix, rows
-    and best (d, d), values (d,), the others (k,).
+    With `first` 2, in a hurry, one start and a few sweeps. Arrays are pointers. Scratch: turned
+    (k, d, d), and `scratch` of 3 d^2 + d + 5 k numbers.
     """
-    k, d = scatter.shape[0], scatter.shape[1]
-    starts, careful, sweeps = 1, 0, WARM_SWEEPS
+    size = d * d
+    matrix, rows, best = scratch, AT(scratch, size), AT(scratch, 2 * size)
+    values, order, planes = AT(scratch, 3 * size), AT(best, size + d), AT(best, size + d + k)
+    starts, careful, sweeps, least = 1, 0, WARM_SWEEPS, math.inf
     if first == 1:
         starts = 2 + (min(k, MANY_STARTS) if d <= 32 else 0)
         careful, sweeps = FIRST_SWEEPS, MAX_SWEEPS if d <= FEW_FEATURES else FIRST_SWEEPS
-    least = np.inf
     for j in range(k):
         order[j] = 0.0
-    for number in range(starts):
-        if first == 0:
-            COPY(axes, best)
+    # the last round, for many features, goes on from the best of the others
+    for number in range(starts + int(first == 1 and d > FEW_FEATURES)):
+        if first == 0 or number == starts:
+            COPY(size, axes, best)
         else:
             which = number if first == 1 else 1
-            START(which, n, scatter, matrix, rows, turned, values, best, order)
-        TRANSFORM(scatter, best, matrix, turned)
-        DESCEND(equal, careful, sweeps, n, turned, best, weight, us, bs, bases)
-        value = VALUE_OF_AXES(equal, n, turned, weight) if first == 1 else 0.0
+            START(which, k, d, n, scatter, matrix, rows, turned, values, best, order)
+        if number == starts:
+            careful, sweeps, least = 0, MAX_SWEEPS, math.inf
+        TRANSFORM(k, d, scatter, best, matrix, turned)
+        for i in range(sweeps):
+            if SWEEP(equal, int(i < careful), k, d, n, turned, best, planes) <= ANGLE_TOLERANCE:
+                break
+        value = VALUE_OF_AXES(equal, k, d, n, turned, planes) if starts > 1 else 0.0
         if number == 0 or value < least:
             least = value
-            COPY(best, axes)
-    if first == 1 and d > FEW_FEATURES:
-        TRANSFORM(scatter, axes, matrix, turned)
-        DESCEND(equal, 0, MAX_SWEEPS, n, turned, axes, weight, us, bs, bases)
-    ORTHONORMAL(axes)
+            COPY(size, best, axes)
+    ORTHONORMAL(CARRAY(axes, (d, d)))
+    return -1
+
+
+def copy(size, source, out):
+    """Copy numbers from pointer to pointer."""
+    for i in range(size):
+        out[i] = source[i]
 
 
 def in_axes(scatter, axes, variances):

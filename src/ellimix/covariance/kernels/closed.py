@@ -7,9 +7,9 @@ Python that numba compiles may be used here.
 
 from __future__ import annotations
 
-import numpy as np
+from math import exp, isnan, log, sqrt
 
-PRECISION_FACTOR = LOG_DETERMINANT = SINGULAR = SPREAD = None
+FACTORED = SPREAD = AT = None
 
 
 def spherical(equal, n, scatter, factor, log_det):
@@ -27,8 +27,8 @@ def spherical(equal, n, scatter, factor, log_det):
         variance = pooled / (total * d) if equal else log_det[j] / (n[j] * d)
         if not SPREAD(variance):
             return j
-        log_det[j] = d * np.log(variance)
-        inverse = 1.0 / np.sqrt(variance)
+        log_det[j] = d * log(variance)
+        inverse = 1.0 / sqrt(variance)
         for a in range(d):
             factor[j, a, a] = inverse
     return -1
@@ -47,8 +47,8 @@ def equal_variances(n, scatter, factor, log_det):
         variance = pooled / total
         if not SPREAD(variance):
             return 0
-        common += np.log(variance)
-        inverse = 1.0 / np.sqrt(variance)
+        common += log(variance)
+        inverse = 1.0 / sqrt(variance)
         for j in range(k):
             factor[j, a, a] = inverse
     for j in range(k):
@@ -65,8 +65,8 @@ def own_variances(n, scatter, factor, log_det):
             variance = scatter[j, a, a] * inverse
             if not SPREAD(variance):
                 return j
-            total += np.log(variance)
-            factor[j, a, a] = 1.0 / np.sqrt(variance)
+            total += log(variance)
+            factor[j, a, a] = 1.0 / sqrt(variance)
         log_det[j] = total
     return -1
 
@@ -83,8 +83,8 @@ def equal_volume(n, variances, volume):
         for a in range(d):
             if not SPREAD(variances[j, a]):
                 return j
-            log_mean += np.log(variances[j, a])
-        volume[j] = np.exp(log_mean / d)
+            log_mean += log(variances[j, a])
+        volume[j] = exp(log_mean / d)
         pooled += volume[j]
         total += n[j]
     common = pooled / total
@@ -104,55 +104,48 @@ def put_variances(variances, factor, log_det):
             value = variances[j, a]
             if not SPREAD(value):
                 return j
-            total += np.log(value)
-            factor[j, a, a] = 1.0 / np.sqrt(value)
+            total += log(value)
+            factor[j, a, a] = 1.0 / sqrt(value)
         log_det[j] = total
     return -1
 
 
-def equal_matrices(n, scatter, factor, log_det, work):
-    """EEE."""
-    k, d = scatter.shape[0], scatter.shape[1]
-    pooled = work[: d * d].reshape(d, d)
-    total = 0.0
+def equal_matrices(k, d, n, scatter, factor, log_det, pooled):
+    """EEE. All arrays are pointers; pooled (d, d) is scratch."""
+    total, size = 0.0, d * d
     for j in range(k):
         total += n[j]
     inverse = 1.0 / total
-    for a in range(d):
-        for b in range(a + 1):
-            value = 0.0
-            for j in range(k):
-                value += scatter[j, a, b]
-            pooled[a, b] = value * inverse
-    if not PRECISION_FACTOR(pooled, factor[0], SINGULAR(d)):
+    for i in range(size):
+        value = 0.0
+        for j in range(k):
+            value += scatter[j * size + i]
+        pooled[i] = value * inverse
+    common = FACTORED(d, pooled, factor)
+    if isnan(common):
         return k
-    common = LOG_DETERMINANT(factor[0])
     for j in range(k):
         log_det[j] = common
-        if j > 0:
-            for a in range(d):
-                for b in range(d):
-                    factor[j, a, b] = factor[0, a, b]
+        for i in range(size):
+            factor[j * size + i] = factor[i]
     return -1
 
 
-def own_matrices(equal, n, scatter, factor, log_det):
-    """EVV and VVV."""
-    k, d = scatter.shape[0], scatter.shape[1]
-    ratio, pooled, total = SINGULAR(d), 0.0, 0.0
+def own_matrices(equal, k, d, n, scatter, factor, log_det):
+    """EVV and VVV. All arrays are pointers."""
+    pooled, total, size = 0.0, 0.0, d * d
     for j in range(k):
-        if not PRECISION_FACTOR(scatter[j], factor[j], ratio):
+        log_det[j] = FACTORED(d, AT(scatter, j * size), AT(factor, j * size))
+        if isnan(log_det[j]):
             return j
-        log_det[j] = LOG_DETERMINANT(factor[j])
         total += n[j]
         if equal:
-            pooled += np.exp(log_det[j] / d)
+            pooled += exp(log_det[j] / d)
     for j in range(k):
         # of the scatter by which the covariance is smaller, and its logarithm
-        ratio = np.exp(log_det[j] / d) * total / pooled if equal else n[j]
-        log_det[j] -= d * np.log(ratio)
-        root = np.sqrt(ratio)
-        for a in range(d):
-            for b in range(a, d):
-                factor[j, a, b] *= root
+        ratio = exp(log_det[j] / d) * total / pooled if equal else n[j]
+        log_det[j] -= d * log(ratio)
+        root = sqrt(ratio)
+        for i in range(size):
+            factor[j * size + i] *= root
     return -1

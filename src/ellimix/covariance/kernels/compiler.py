@@ -12,7 +12,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from ellimix.compiled import compiled, exported, fingerprint, inline, named
+from ellimix.compiled import compiled, exported, fingerprint, inline, named, pointers
 from ellimix.covariance import FAMILIES
 from ellimix.covariance.kernels import axes as common_axes
 from ellimix.covariance.kernels import closed, matrices, oriented, steps, volumes
@@ -28,7 +28,9 @@ _STEP: Final = (
 
 def work_size(k: int, d: int) -> int:
     """Numbers in the scratch buffer of an M-step of k components and d features."""
-    return 5 * (k + d) + (3 * d + k) * d + k * k + k * (d * (d + 1) // 2)
+    volumes = 2 * d * d + 3 * k + k * k + k * (d * (d + 1) // 2)
+    axes = 3 * d * d + d + 5 * k
+    return d + k * d + max(volumes, axes)
 
 
 @cache
@@ -57,41 +59,49 @@ def m_step() -> Any:
     It returns -1, or the number of a component that collapsed, or k where a covariance that all
     share is singular. Then what it wrote means nothing.
     """
-    digest, names = fingerprint(*sorted(Path(__file__).parent.glob("*.py"))), _names()
-    parts = {
-        part.__name__.upper(): exported(
-            named(part, digest, names), f"ellimix_{part.__name__}", "iiippppppip"
-        )
-        for part in (steps.closed_form, steps.searched_volumes, steps.common_orientation)
-    }
-    return compiled(named(steps.m_step, digest, parts), _STEP)
-
-
-def _names() -> dict[str, Any]:
-    """The globals of the templates."""
-    names: dict[str, Any] = {"EPS": EPS, "SIZE": inline(work_size, {})}
-    for module, functions in _PARTS:
-        for name in functions.split():
-            names[name.upper()] = inline(getattr(module, name), names)
-    return names
+    digest = fingerprint(*sorted(Path(__file__).parent.glob("*.py")))
+    names: dict[str, Any] = {"EPS": EPS, **pointers()}
+    for module, parts in _PARTS:
+        for part in parts.split():
+            function = getattr(module, part)
+            if part in _SYMBOLS:
+                function = named(function, digest, names)
+                made = exported(function, f"ellimix_{part}", *_SYMBOLS[part].split())
+            else:
+                made = inline(function, names)
+            names[part.upper()] = made
+    return compiled(named(steps.m_step, digest, names), _STEP)
 
 
 # each after those that it calls
 _PARTS: Final[tuple[tuple[Any, str], ...]] = (
-    (matrices, "spread singular precision_factor log_determinant"),
-    (matrices, "copy ascending turned eigen factor_of_axes"),
+    (matrices, "spread singular factored ascending turned eigen factor_of_axes"),
+    (oriented, "along principal equal_shape"),
     (closed, "spherical equal_variances own_variances equal_volume put_variances"),
     (closed, "equal_matrices own_matrices"),
-    (volumes, "shares triangles evaluate gradient_of_volumes newton_of_volumes alternation"),
-    (volumes, "searched unbounded_volume log_volumes of_one_shape proportional"),
-    (
-        common_axes,
-        "weights value_of_axes quick_angle value_of_angle grid_angle turn sweep orthonormal",
-    ),
-    (common_axes, "transform descend start common_axes in_axes"),
-    (oriented, "principal equal_shape along"),
-    (steps, "take"),
+    (volumes, "sum_of_scatter shares triangles evaluate gradient_of_volumes newton_of_volumes"),
+    (volumes, "alternation unbounded_volume searched log_volumes of_one_shape proportional"),
+    (common_axes, "weights quick_angle turn value_of_angle grid_angle sweep copy transform"),
+    (common_axes, "value_of_axes orthonormal start common_axes in_axes"),
+    (steps, "diagonals closed_form searched_volumes common_orientation"),
 )
+# Results and arguments of those that are called by symbol: what is long, or called in several
+# places. What is compiled with its callers is optimised again in each, and in theirs: one compiler
+# run over all families took three times as long.
+_SYMBOLS: Final = {
+    "factored": "f ipp",
+    "eigen": "i iippppp",
+    "along": "i iippppp",
+    "evaluate": "f iiippppp",
+    "newton_of_volumes": "i iiiifppppp",
+    "log_volumes": "i iiiippppp",
+    "grid_angle": "f iiipiip",
+    "sweep": "f iiiipppp",
+    "common_axes": "i iiiippppp",
+    "closed_form": "i iiippppp",
+    "searched_volumes": "i iiippppppip",
+    "common_orientation": "i iiipppppip",
+}
 
 
 @final

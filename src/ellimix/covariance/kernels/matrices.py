@@ -7,30 +7,32 @@ Python that numba compiles may be used here.
 
 from __future__ import annotations
 
-import numpy as np
+from math import inf, log, nan, sqrt
 
 ORTHOGONAL = 1e-32  # squared cosine between two columns that counts as none,
 NEARLY = 1e-24  # and the same where the next step goes on: the eigenvalues are right to rounding
 SWEEPS = 40
-EPS = ASCENDING = TURNED = None
+EPS = SINGULAR = ASCENDING = TURNED = CARRAY = None
 
 
 def spread(value):
     """Whether a variance is one. False for NaN."""
-    return value > 0.0 and value < np.inf
+    return value > 0.0 and value < inf
 
 
 def singular(d):
     """`ellimix.covariance.triangular.singular_ratio`."""
-    return 32.0 * EPS * np.sqrt(d)
+    return 32.0 * EPS * sqrt(d)
 
 
-def precision_factor(values, out, ratio):
-    """Upper triangular F = out with values^-1 = F F^T; False where values (d, d) is singular.
+def factored(d, values, out):
+    """Upper triangular F = out (d, d) with values^-1 = F F^T, and log |values|.
 
-    The lower triangle of out holds L of values = L L^T until F = L^-T is known.
+    NaN where `values` is singular. The lower triangle of out holds L of values = L L^T until
+    F = L^-T is known.
     """
-    d = values.shape[0]
+    values, out, ratio = CARRAY(values, (d, d)), CARRAY(out, (d, d)), SINGULAR(d)
+    total = 0.0
     for a in range(d):
         for b in range(a):
             value = values[a, b]
@@ -42,9 +44,10 @@ def precision_factor(values, out, ratio):
         for c in range(a):
             pivot -= out[a, c] * out[a, c]
         # a comparison with NaN is false
-        if not (pivot > 0.0 and own * ratio < pivot and pivot < np.inf):
-            return False
-        out[a, a] = 1.0 / np.sqrt(pivot)
+        if not (pivot > 0.0 and own * ratio < pivot and pivot < inf):
+            return nan
+        out[a, a] = 1.0 / sqrt(pivot)
+        total += log(out[a, a])
     for a in range(d):
         for b in range(a):
             value = 0.0
@@ -54,26 +57,10 @@ def precision_factor(values, out, ratio):
     for a in range(d):
         for b in range(a):
             out[a, b] = 0.0
-    return True
-
-
-def log_determinant(factor):
-    """log |Sigma| from a triangular precision factor (d, d)."""
-    total = 0.0
-    for a in range(factor.shape[0]):
-        total += np.log(factor[a, a])
     return -2.0 * total
 
 
-def copy(source, out):
-    """Copy a matrix (d, d)."""
-    d = source.shape[0]
-    for a in range(d):
-        for b in range(d):
-            out[a, b] = source[a, b]
-
-
-def eigen(source, matrix, rows, axes, values, warm):
+def eigen(warm, d, source, matrix, rows, axes, values):
     """Eigenvalues (d,), ascending and not below 0, and eigenvectors `axes` of `source` (d, d).
 
     Cyclic Jacobi rotations of a copy, from `axes` on if `warm`. A plane is left alone where its
@@ -81,7 +68,8 @@ def eigen(source, matrix, rows, axes, values, warm):
     are found too. Scratch: matrix (d, d); rows (d, d), whose rows are the eigenvectors: all inner
     loops run along rows.
     """
-    d = matrix.shape[0]
+    source, axes, values = CARRAY(source, (d, d)), CARRAY(axes, (d, d)), CARRAY(values, d)
+    matrix, rows = CARRAY(matrix, (d, d)), CARRAY(rows, (d, d))
     unit = 0.0
     for a in range(d):
         unit = max(unit, source[a, a])
@@ -104,10 +92,10 @@ def eigen(source, matrix, rows, axes, values, warm):
                     continue
                 turned = True
                 half = 0.5 * (vq - vp)
-                tan = off / (abs(half) + np.sqrt(half * half + off * off))
+                tan = off / (abs(half) + sqrt(half * half + off * off))
                 if half < 0.0:
                     tan = -tan
-                cos = 1.0 / np.sqrt(1.0 + tan * tan)
+                cos = 1.0 / sqrt(1.0 + tan * tan)
                 sin = tan * cos
                 for c in range(d):
                     left, right = matrix[p, c], matrix[q, c]
@@ -131,6 +119,7 @@ def eigen(source, matrix, rows, axes, values, warm):
         for c in range(d):
             axes[c, a] = rows[a, c]
     ASCENDING(axes, values)
+    return -1
 
 
 def turned(source, axes, scale, rows, matrix):
@@ -149,7 +138,7 @@ def turned(source, axes, scale, rows, matrix):
         square = 0.0
         for c in range(d):
             square += rows[a, c] * rows[a, c]
-        inverse = 1.0 / np.sqrt(square)
+        inverse = 1.0 / sqrt(square)
         for c in range(d):
             rows[a, c] *= inverse
     for a in range(d):
@@ -197,7 +186,7 @@ def factor_of_axes(axes, scale, matrix, out):
         square = 0.0
         for c in range(d):
             square += matrix[b, c] * matrix[b, c]
-        norm = np.sqrt(square)
+        norm = sqrt(square)
         out[b, b] = norm
         inverse = 1.0 / norm
         for c in range(d):

@@ -9,10 +9,10 @@ without a look at the value. Only Python that numba compiles may be used here.
 
 from __future__ import annotations
 
-import numpy as np
+from math import exp, inf, isnan, log, nan, sqrt
 
-PRECISION_FACTOR = LOG_DETERMINANT = SINGULAR = SHARES = TRIANGLES = EVALUATE = None
-GRADIENT_OF_VOLUMES = NEWTON_OF_VOLUMES = ALTERNATION = SEARCHED = UNBOUNDED_VOLUME = None
+FACTORED = SUM_OF_SCATTER = SHARES = TRIANGLES = EVALUATE = NEWTON_OF_VOLUMES = SEARCHED = None
+GRADIENT_OF_VOLUMES = ALTERNATION = UNBOUNDED_VOLUME = CARRAY = AT = None
 
 MAX_STEPS = 100
 GRADIENT_TOLERANCE = 1e-13  # of d n_k: the counts that the volumes must reproduce
@@ -29,7 +29,7 @@ def shares(u, spread, parts):
     """Parts (k, d) of the sum over components of spread / exp(u); the sum's log-determinant."""
     k, d = spread.shape
     for j in range(k):
-        scale = np.exp(-u[j])
+        scale = exp(-u[j])
         for a in range(d):
             parts[j, a] = spread[j, a] * scale
     total = 0.0
@@ -37,34 +37,28 @@ def shares(u, spread, parts):
         pooled = 0.0
         for j in range(k):
             pooled += parts[j, a]
-        total += np.log(pooled)
+        total += log(pooled)
         inverse = 1.0 / pooled
         for j in range(k):
             parts[j, a] *= inverse
     return total
 
 
-def triangles(u, scatter, parts, pooled, root):
+def triangles(k, d, u, scatter, parts, pooled, root):
     """Parts F^T W_j F / exp(u_j), for S = sum_j W_j / exp(u_j) and S^-1 = F F^T; log |S|.
 
     parts (k, d (d + 1) / 2): lower triangles, entries off the diagonal times sqrt 2, so that dot
-    products are traces of products; the diagonal first. `pooled` and `root` (d, d) become S
-    and F. NaN where S is singular.
+    products are traces of products; the diagonal first. `pooled` and `root` (d, d) become S and
+    F. All arrays are pointers. NaN where S is singular.
     """
-    k, d = scatter.shape[0], scatter.shape[1]
-    for a in range(d):
-        for b in range(a + 1):
-            pooled[a, b] = 0.0
+    SUM_OF_SCATTER(k, d, u, scatter, pooled)
+    log_det = FACTORED(d, pooled, root)
+    if isnan(log_det):
+        return nan
+    scatter, parts = CARRAY(scatter, (k, d, d)), CARRAY(parts, (k, d * (d + 1) // 2))
+    pooled, root, twice = CARRAY(pooled, (d, d)), CARRAY(root, (d, d)), sqrt(2.0)
     for j in range(k):
-        scale = np.exp(-u[j])
-        for a in range(d):
-            for b in range(a + 1):
-                pooled[a, b] += scatter[j, a, b] * scale
-    if not PRECISION_FACTOR(pooled, root, SINGULAR(d)):
-        return np.nan
-    twice = np.sqrt(2.0)
-    for j in range(k):
-        scale = np.exp(-u[j])
+        scale = exp(-u[j])
         for a in range(d):
             for b in range(d):
                 value = 0.0
@@ -82,31 +76,42 @@ def triangles(u, scatter, parts, pooled, root):
                 else:
                     parts[j, at] = twice * value
                     at += 1
-    return LOG_DETERMINANT(root)
+    return log_det
 
 
-def evaluate(matrices, u, spread, scatter, parts, pooled, root):
+def sum_of_scatter(k, d, u, scatter, pooled):
+    """pooled = sum_j W_j / exp(u_j). All arrays are pointers."""
+    for i in range(d * d):
+        pooled[i] = 0.0
+    for j in range(k):
+        scale = exp(-u[j])
+        for i in range(d * d):
+            pooled[i] += scatter[j * d * d + i] * scale
+
+
+def evaluate(matrices, k, d, u, spread, scatter, parts, scratch):
     """The parts at u, of variances or of matrices, and the log-determinant of their sum."""
     if matrices:
-        return TRIANGLES(u, scatter, parts, pooled, root)
-    return SHARES(u, spread, parts)
+        return TRIANGLES(k, d, u, scatter, parts, scratch, AT(scratch, d * d))
+    return SHARES(u, CARRAY(spread, (k, d)), CARRAY(parts, (k, d)))
 
 
-def gradient_of_volumes(n, total, d, parts, gradient):
+def gradient_of_volumes(k, d, width, total, n, parts, gradient):
     """g's gradient from the parts, and its largest entry."""
     largest = 0.0
-    for j in range(n.size):
+    for j in range(k):
         trace = 0.0
         for a in range(d):
-            trace += parts[j, a]
+            trace += parts[j * width + a]
         gradient[j] = d * n[j] - total * trace
         largest = max(largest, abs(gradient[j]))
     return largest
 
 
-def newton_of_volumes(n, total, d, parts, gradient, fixed, hessian, step):
-    """Newton's step with entry `fixed` held, centered; False where the Hessian is not definite."""
-    k, width = parts.shape
+def newton_of_volumes(k, d, width, fixed, total, n, parts, gradient, hessian, step):
+    """Newton's step with entry `fixed` held, centered; 0 where the Hessian is not definite."""
+    n, gradient, step = CARRAY(n, k), CARRAY(gradient, k), CARRAY(step, k)
+    parts, hessian = CARRAY(parts, (k, width)), CARRAY(hessian, (k, k))
     for i in range(k):
         for j in range(i + 1):
             value = 0.0
@@ -132,8 +137,8 @@ def newton_of_volumes(n, total, d, parts, gradient, fixed, hessian, step):
                 step[i] -= hessian[i, j] * step[j]
             else:
                 if not value > DEFINITE * own:
-                    return False
-                hessian[i, i] = 1.0 / np.sqrt(value)
+                    return 0
+                hessian[i, i] = 1.0 / sqrt(value)
                 step[i] *= hessian[i, i]
     for i in range(k - 1, -1, -1):
         if i == fixed:
@@ -148,44 +153,45 @@ def newton_of_volumes(n, total, d, parts, gradient, fixed, hessian, step):
     mean /= k
     for i in range(k):
         step[i] -= mean
-    return True
+    return 1
 
 
-def alternation(n, d, gradient, step):
+def alternation(k, d, n, gradient, step):
     """The step of Celeux & Govaert (1995): each volume's best for the shape of this point."""
-    for j in range(n.size):
+    for j in range(k):
         trace = 1.0 - gradient[j] / (d * n[j])
-        step[j] = np.log(trace) if trace > 0.0 else -LONGEST
+        step[j] = log(trace) if trace > 0.0 else -LONGEST
 
 
 def searched(
-    matrices, n, total, d, spread, scatter, u, step, value, slope, trial, parts, pooled, root
+    matrices, k, d, total, value, slope, n, u, step, trial, spread, scatter, parts, scratch
 ):
     """The value at u + size step, which u becomes, size halved until it descends; else NaN."""
-    k = n.size
     size = 1.0
     while size > 1e-10:
         new = 0.0
         for j in range(k):
             trial[j] = u[j] + size * step[j]
             new += n[j] * trial[j]
-        new = d * new + total * EVALUATE(matrices, trial, spread, scatter, parts, pooled, root)
+        log_det = EVALUATE(matrices, k, d, trial, spread, scatter, parts, scratch)
+        new = d * new + total * log_det
         if new <= value + 1e-4 * size * slope:
             for j in range(k):
                 u[j] = trial[j]
             return new
         size *= 0.5
-    return np.nan
+    return nan
 
 
-def log_volumes(
-    matrices, n, spread, scatter, u, first, parts, pooled, root, hessian, gradient, step, trial
-):
+def log_volumes(matrices, k, d, first, n, spread, scatter, u, scratch):
     """Minimise g over u, of mean 0: -1, or a component whose volume has no minimum, or k.
 
-    u is the start unless `first`. What follows it is scratch.
+    u is the start unless `first`. Scratch: two matrices (d, d), three vectors (k,), a matrix
+    (k, k) and the parts.
     """
-    k, d = n.size, scatter.shape[1]
+    at, width = 2 * d * d, d * (d + 1) // 2 if matrices else d
+    gradient, step, trial = AT(scratch, at), AT(scratch, at + k), AT(scratch, at + 2 * k)
+    hessian, parts = AT(scratch, at + 3 * k), AT(scratch, at + 3 * k + k * k)
     total, fixed, most = 0.0, k - 1, 0.0
     for j in range(k):
         total += n[j]
@@ -193,40 +199,40 @@ def log_volumes(
             fixed = j
         trace = 0.0
         for a in range(d):
-            trace += scatter[j, a, a]
-        if not (trace > 0.0 and trace < np.inf):
+            trace += scatter[(j * d + a) * d + a]
+        if not (trace > 0.0 and trace < inf):
             return j
-        if first:
-            u[j] = np.log(trace / n[j])
+        if first != 0:
+            u[j] = log(trace / n[j])
         most += u[j]
     most /= k
     for j in range(k):
         u[j] -= most
     tolerance = GRADIENT_TOLERANCE * d * n[fixed]
-    last = np.inf
-    log_det = EVALUATE(matrices, u, spread, scatter, parts, pooled, root)
+    last = inf
+    log_det = EVALUATE(matrices, k, d, u, spread, scatter, parts, scratch)
     for _ in range(MAX_STEPS):
         # also where the log-determinant is NaN, or -inf: a sum without spread along an axis
-        if not abs(log_det) < np.inf:
+        if not abs(log_det) < inf:
             return k if matrices else 0
-        if GRADIENT_OF_VOLUMES(n, total, d, parts, gradient) <= tolerance:
+        if GRADIENT_OF_VOLUMES(k, d, width, total, n, parts, gradient) <= tolerance:
             break
-        definite = NEWTON_OF_VOLUMES(n, total, d, parts, gradient, fixed, hessian, step)
-        if not definite:
-            ALTERNATION(n, d, gradient, step)
+        definite = NEWTON_OF_VOLUMES(k, d, width, fixed, total, n, parts, gradient, hessian, step)
+        if definite == 0:
+            ALTERNATION(k, d, n, gradient, step)
         longest = 0.0
         for j in range(k):
             longest = max(longest, abs(step[j]))
-        if definite and longest < SAFE:
+        if definite != 0 and longest < SAFE:
             for j in range(k):
                 u[j] += step[j]
             if longest < ARRIVED or longest > last / 2.0:
                 break
             last = longest
-            log_det = EVALUATE(matrices, u, spread, scatter, parts, pooled, root)
+            log_det = EVALUATE(matrices, k, d, u, spread, scatter, parts, scratch)
             continue
-        last = np.inf
-        slope, value, low, high = 0.0, 0.0, np.inf, -np.inf
+        last = inf
+        slope, value, low, high = 0.0, 0.0, inf, -inf
         for j in range(k):
             step[j] *= min(1.0, LONGEST / longest)
             slope += gradient[j] * step[j]
@@ -236,35 +242,21 @@ def log_volumes(
             break
         value = d * value + total * log_det
         value = SEARCHED(
-            matrices,
-            n,
-            total,
-            d,
-            spread,
-            scatter,
-            u,
-            step,
-            value,
-            slope,
-            trial,
-            parts,
-            pooled,
-            root,
+            matrices, k, d, total, value, slope, n, u, step, trial, spread, scatter, parts, scratch
         )
-        if np.isnan(value):
+        if isnan(value):
             break
         weighted = 0.0
         for j in range(k):
             weighted += n[j] * u[j]
         log_det = (value - d * weighted) / total
-    return UNBOUNDED_VOLUME(n, d, u, gradient)
+    return UNBOUNDED_VOLUME(k, d, n, u, gradient)
 
 
-def unbounded_volume(n, d, u, gradient):
+def unbounded_volume(k, d, n, u, gradient):
     """The component, if any, that gains without bound as its volume goes to 0; else -1."""
-    k = n.size
     worst = -1
-    low, high, lowest = np.inf, -np.inf, 0
+    low, high, lowest = inf, -inf, 0
     for j in range(k):
         if u[j] < low:
             low, lowest = u[j], j
@@ -286,31 +278,24 @@ def of_one_shape(n, u, spread):
     for a in range(d):
         pooled = 0.0
         for j in range(k):
-            pooled += spread[j, a] * np.exp(-u[j])
+            pooled += spread[j, a] * exp(-u[j])
         for j in range(k):
-            spread[j, a] = pooled / total * np.exp(u[j])
+            spread[j, a] = pooled / total * exp(u[j])
 
 
-def proportional(n, u, scatter, factor, log_det, pooled, root):
-    """VEE's factors and log-determinants for log-volumes u: -1, or k."""
-    k, d = scatter.shape[0], scatter.shape[1]
-    total = 0.0
-    for a in range(d):
-        for b in range(a + 1):
-            pooled[a, b] = 0.0
+def proportional(k, d, n, u, scatter, factor, log_det, scratch):
+    """VEE's factors and log-determinants for log-volumes u: -1, or k. All arrays are pointers."""
+    total, root = 0.0, AT(scratch, d * d)
     for j in range(k):
         total += n[j]
-        scale = np.exp(-u[j])
-        for a in range(d):
-            for b in range(a + 1):
-                pooled[a, b] += scatter[j, a, b] * scale
-    if not PRECISION_FACTOR(pooled, root, SINGULAR(d)):
+    SUM_OF_SCATTER(k, d, u, scatter, scratch)
+    common = FACTORED(d, scratch, root)
+    if isnan(common):
         return k
-    common = LOG_DETERMINANT(root) - d * np.log(total)
+    common -= d * log(total)
     for j in range(k):
         log_det[j] = common + d * u[j]
-        scale = np.sqrt(total * np.exp(-u[j]))
-        for a in range(d):
-            for b in range(d):
-                factor[j, a, b] = root[a, b] * scale
+        scale = sqrt(total * exp(-u[j]))
+        for i in range(d * d):
+            factor[j * d * d + i] = root[i] * scale
     return -1
