@@ -55,6 +55,7 @@ def _array(ndim: int, of: Any = types.float64) -> Any:
 def run_fits() -> Any:
     """`loop.run_fits`, for all families and sizes."""
     names: dict[str, Any] = {
+        "DIAGONAL_CODES": DIAGONAL_CODES,
         "LOG_2PI": LOG_2PI,
         "EMPTY_SHARE": EMPTY_SHARE,
         "ROUNDING": ROUNDING,
@@ -69,10 +70,8 @@ def run_fits() -> Any:
     for name in _PARTS:
         names[name.upper()] = inline(getattr(loop, name), names)
     parts = {
-        "DIAGONAL_FIT": inline(loop.one_fit, {**names, "DIAGONAL": True}),
-        "FULL_FIT": inline(loop.one_fit, {**names, "DIAGONAL": False}),
+        "ONE_FIT": inline(loop.one_fit, names),
         "WHOLE_SCATTER": inline(loop.whole_scatter, names),
-        "DIAGONAL_CODES": DIAGONAL_CODES,
     }
     integer, real = types.int64, types.float64
     integers = _array(1, integer)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-DIAGONAL = LOG_2PI = EMPTY_SHARE = ROUNDING = LEVEL = WORK_SIZE = DIAGONAL_CODES = None
-DIAGONAL_FIT = FULL_FIT = WHOLE_SCATTER = SCATTER_OF_STEP = RESTORE = FRAME = PACK = None
+LOG_2PI = EMPTY_SHARE = ROUNDING = LEVEL = WORK_SIZE = DIAGONAL_CODES = None
+ONE_FIT = WHOLE_SCATTER = SCATTER_OF_STEP = RESTORE = FRAME = PACK = None
 VARIANCES_OF_SUMS = MATRICES_OF_SUMS = STRETCH = EXTRAPOLATE = None
 SLOW = REST = LEAST_SHARE = STEADY = None
 CONVERGED = MAX_ITER = COLLAPSED = EMPTY = OVERFLOW = HOPELESS = UNTRIED = None
@@ -64,24 +64,17 @@ def run_fits(
         part_scatter, part_shares = scatter[at : at + k], shares[at : at + k]
         part_center, part_factor = center[at : at + k], factor[at : at + k]
         part_log_det = log_det[at : at + k]
-        if codes[f] < DIAGONAL_CODES:
-            DIAGONAL_FIT(
-                diagonal_step, m_step, x, weight, rows, where, size, codes[f], floor, tolerance,
-                most, judged, begin, from_pass, targets[f], stopped, part_n, part_means,
-                part_scatter, part_shares, part_center, part_factor, part_log_det, totals[f],
-                outcome[f],
-            )  # fmt: skip
-            if d > 1 and outcome[f, 0] in (CONVERGED, MAX_ITER, HOPELESS):
-                WHOLE_SCATTER(
-                    full_step, x, weight, rows, full_where, full_size, part_shares, part_center,
-                    part_factor, part_log_det, part_scatter,
-                )  # fmt: skip
-        else:
-            FULL_FIT(
-                full_step, m_step, x, weight, rows, full_where, full_size, codes[f], floor,
-                tolerance, most, judged, begin, from_pass, targets[f], stopped, part_n, part_means,
-                part_scatter, part_shares, part_center, part_factor, part_log_det, totals[f],
-                outcome[f],
+        ONE_FIT(
+            diagonal_step, full_step, m_step, x, weight, rows, where, size, full_where, full_size,
+            codes[f], floor, tolerance, most, judged, begin, from_pass, targets[f], stopped,
+            part_n, part_means, part_scatter, part_shares, part_center, part_factor, part_log_det,
+            totals[f], outcome[f],
+        )  # fmt: skip
+        ended = outcome[f, 0] in (CONVERGED, MAX_ITER, HOPELESS)
+        if codes[f] < DIAGONAL_CODES and d > 1 and ended:
+            WHOLE_SCATTER(
+                full_step, x, weight, rows, full_where, full_size, part_shares, part_center,
+                part_factor, part_log_det, part_scatter,
             )  # fmt: skip
 
 
@@ -113,13 +106,16 @@ def whole_scatter(
 
 
 def one_fit(
-    e_step,
+    diagonal_step,
+    full_step,
     m_step,
     x,
     weight,
     rows,
-    where,
-    size,
+    diagonal_where,
+    diagonal_size,
+    full_where,
+    full_size,
     code,
     floor,
     tolerance,
@@ -160,18 +156,18 @@ def one_fit(
     width = x.shape[1]
     wide = np.zeros((1, k, width))
     offset = np.empty((1, k))
+    diagonal = code < DIAGONAL_CODES
+    size = diagonal_size if diagonal else full_size
     sums = np.empty((1, k, size))
     both = np.empty((1, 2))
-    if DIAGONAL:
-        used = np.zeros((1, k, width))
-    else:
-        used = np.zeros((1, k, width, width))
+    roots = np.zeros((1, k, width))
+    used = np.zeros((1, k, width, width))
     w = np.empty((k, d, d))
     volume = np.zeros(k)
     axes = np.zeros((k, d, d))
     work = np.empty(WORK_SIZE(k, d))
     # of SQUAREM: statistics of three passes, the origin and units they are in, and the last ones
-    entries = 1 + 2 * d if DIAGONAL else 1 + d + d * (d + 1) // 2
+    entries = 1 + 2 * d if diagonal else 1 + d + d * (d + 1) // 2
     points = np.empty((3, k, entries))
     frame = np.empty((2, d))
     kept_n, kept_means, kept_scatter = np.empty(k), np.empty((k, d)), np.empty((k, d, d))
@@ -200,14 +196,17 @@ def one_fit(
             for a in range(d):
                 center[j, a] = means[j, a]
                 wide[0, j, a] = means[j, a]
-                if DIAGONAL:
-                    used[0, j, a] = factor[j, a, a]
+                if diagonal:
+                    roots[0, j, a] = factor[j, a, a]
                 else:
                     for b in range(d):
                         used[0, j, a, b] = factor[j, a, b]
         sums[:] = 0.0
         both[:] = 0.0
-        e_step(x, weight, rows, wide, used, offset, sums, both)
+        if diagonal:
+            diagonal_step(x, weight, rows, wide, roots, offset, sums, both)
+        else:
+            full_step(x, weight, rows, wide, used, offset, sums, both)
         iteration += 1
         log_likelihood = both[0, 0]
         if trial and not log_likelihood >= before:
@@ -218,10 +217,10 @@ def one_fit(
         if not np.isfinite(log_likelihood):
             outcome[0], outcome[1], outcome[2] = OVERFLOW, iteration, -1
             return
-        if DIAGONAL:
-            VARIANCES_OF_SUMS(sums, where, center, n, means, scatter)
+        if diagonal:
+            VARIANCES_OF_SUMS(sums, diagonal_where, center, n, means, scatter)
         else:
-            MATRICES_OF_SUMS(sums, where, center, n, means, scatter)
+            MATRICES_OF_SUMS(sums, full_where, center, n, means, scatter)
         # -- has it arrived?
         gain = log_likelihood - before
         if gain <= LEVEL * (abs(log_likelihood) + total):
@@ -252,7 +251,7 @@ def one_fit(
         trial = False
         if known == 0:
             FRAME(n, means, scatter, frame)
-        PACK(n, means, scatter, frame, DIAGONAL, points[known])
+        PACK(n, means, scatter, frame, diagonal, points[known])
         known += 1
         if known == 3:
             stretch = STRETCH(points)
@@ -260,7 +259,7 @@ def one_fit(
                 # steps vary: the slowest part is as slow as the longest of late has shown
                 ratio_known = max((1.0 - 1.0 / stretch) ** 2, 0.97 * ratio_known, STEADY)
                 RESTORE(n, means, scatter, kept_n, kept_means, kept_scatter)
-                trial = EXTRAPOLATE(points, stretch, frame, DIAGONAL, n, means, scatter)
+                trial = EXTRAPOLATE(points, stretch, frame, diagonal, n, means, scatter)
             known = 0
 
 
