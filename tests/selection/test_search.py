@@ -174,6 +174,7 @@ def test_many_rows_begin_on_a_sample_and_end_on_all():
 def test_no_time_leaves_the_best_so_far():
     rows = rows_of("iris")
     found(rows, components=range(1, 3))  # what is compiled is not to count
+    assert found(rows, time_budget=0.0).best.n_components == 1
     steps = []
     result = found(rows, time_budget=0.02, tell=lambda step, share: steps.append(share))
     assert result.best.ok

@@ -56,6 +56,10 @@ class CompiledRunner:
         """A runner over all rows of a source."""
         rows = np.asarray(source.rows, dtype=np.float64)
         layout = NumbaEngine().place(Block(rows, source.weight))
+        width = layout.x.shape[1]
+        for diagonal in (True, False):  # made now, so that no fit waits for them
+            e_step(diagonal, width)
+        run_fits()
         return cls(layout, source.n_features, reg_covar, source.threads or available_threads())
 
     def run(

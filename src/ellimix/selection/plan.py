@@ -88,11 +88,22 @@ class Plan:
         """All steps, and what is to be said of them."""
         try:
             self._steps()
+            self._at_least_one()
         except KeyboardInterrupt:
             if all(self.board[key].best is None for key in self.board):
                 raise
             self.interrupted = True
         return self._notes()
+
+    def _at_least_one(self) -> None:
+        """Where time was up before any fit: the smallest models from random rows."""
+        if not self.late() or any(self.board[key].best is not None for key in self.board):
+            return
+        portfolio = Portfolio(self.board, self.portfolio.runner, self.effort, lambda: False)
+        for k in self.board.components:
+            start = random_rows(self.rows, self.weight, self.random, min(k, len(self.rows)), 1)
+            if k <= len(self.rows) and portfolio.from_partitions({"short runs": {k: start[0]}}):
+                return
 
     def _notes(self) -> tuple[str, ...]:
         return (INTERRUPTED,) if self.interrupted else (LATE,) if self.late() else ()

@@ -41,6 +41,8 @@ CROWDED = (
     "trusted."
 )
 
+LOADING = "loading compiled code (made once on a machine)"
+
 Tell = Callable[[str, float], None]
 
 
@@ -101,7 +103,7 @@ def search(
     engine : {"auto", "numpy", "numba"}
         ``"auto"`` compiles where numba is installed.
     time_budget : float, optional
-        Seconds after which no further fit is begun.
+        Seconds, from when compiled code is there, after which no further fit is begun.
     tell : callable, optional
         Told the name of each step and the share of the work that lies behind.
     feature_names : tuple of str, optional
@@ -121,7 +123,6 @@ def search(
     begun = time.monotonic()
     effort, guard = effort or Effort(), guard or Guard()
     criteria.named(criterion)
-    deadline = np.inf if time_budget is None else begun + time_budget
     rows = in_order(source)
     resolution, unit = resolutions(source), observation(rows)
     setting = Setting(guard, resolution, unit, rows.n_features, total_weight(rows))
@@ -129,8 +130,12 @@ def search(
     whole = part is rows
     own = setting if whole else replace(setting, weight=total_weight(part))
     board = Board(families, components, own)
+    say = tell or _quiet
+    say(LOADING, 0.0)
     runner = runner_for(part, engine, reg_covar)
-    plan = Plan(board, runner, effort, part, random, deadline, tell or _quiet, whole)
+    # what is compiled, once on a machine, takes no time from the fits
+    deadline = np.inf if time_budget is None else time.monotonic() + time_budget
+    plan = Plan(board, runner, effort, part, random, deadline, say, whole)
     notes = plan.run()
     if not whole:
         board, more = on_all(board, setting, rows, engine, reg_covar, plan)
