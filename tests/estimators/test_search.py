@@ -285,9 +285,11 @@ def test_a_floor_is_passed_on():
     np.testing.assert_allclose(found.mixture_.covariance.values[1, 1], 1e-3, rtol=1e-6)
 
 
-def test_without_time_nothing_is_tried():
-    with pytest.raises(em.FitFailed, match="No time was left"):
-        em.select(IRIS, families="EII", n_components=2, time_budget=1e-9)
+def test_without_time_there_is_one_model():
+    with pytest.warns(em.FitWarning, match="Time was up"):
+        search = em.select(IRIS, families="EII", time_budget=1e-9)
+    assert search.best_params_["n_components"] == 1
+    assert {row["reason"] for row in search.results_[1:]} == {"No time was left for it."}
     assert em.select(IRIS, families="EII", n_components=2, time_budget=600.0).notes_ == ()
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from numba import types
 
-from ellimix.attempts import loop
+from ellimix.attempts import extrapolation, loop
 from ellimix.compiled import compiled, fingerprint, inline, named
 from ellimix.covariance import FAMILIES
 from ellimix.covariance.base import Structure
@@ -40,9 +40,9 @@ DIAGONAL_CODES = sum(
 # failed; the least share that an extrapolated component may have
 SLOW, REST, LEAST_SHARE = 0.6, 5, 1e-8
 STEADY = 0.95  # of gains: what a fit with trials is taken to do at best
-_PARTS = (
-    *("scatter_of_step", "variances_of_sums", "matrices_of_sums", "restore", "frame", "pack"),
-    *("stretch", "extrapolate"),
+_PARTS: Final[tuple[tuple[Any, str], ...]] = (
+    (loop, "scatter_of_step variances_of_sums matrices_of_sums"),
+    (extrapolation, "restore frame pack stretch extrapolate"),
 )
 LEVEL = 4.0 * EPS  # a gain below this share of the log-likelihood is rounding
 
@@ -67,8 +67,9 @@ def run_fits() -> Any:
         "STEADY": STEADY,
         **{end.name: int(end) for end in End},
     }
-    for name in _PARTS:
-        names[name.upper()] = inline(getattr(loop, name), names)
+    for module, functions in _PARTS:
+        for name in functions.split():
+            names[name.upper()] = inline(getattr(module, name), names)
     parts = {
         "ONE_FIT": inline(loop.one_fit, names),
         "WHOLE_SCATTER": inline(loop.whole_scatter, names),
@@ -84,7 +85,7 @@ def run_fits() -> Any:
         *(_array(1), _array(2), _array(3)),
         *(_array(1), _array(2), _array(3), _array(1), _array(2), _array(2, integer)),
     )
-    label = fingerprint(Path(loop.__file__), Path(__file__))
+    label = fingerprint(*sorted(Path(__file__).parent.glob("*.py")))
     return compiled(named(loop.run_fits, label, {**names, **parts}), signature)
 
 

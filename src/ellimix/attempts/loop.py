@@ -7,6 +7,8 @@ handed in. Only Python that numba compiles may be used here.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 LOG_2PI = EMPTY_SHARE = ROUNDING = LEVEL = WORK_SIZE = DIAGONAL_CODES = None
@@ -90,7 +92,7 @@ def whole_scatter(
     sums = np.zeros((1, k, size))
     both = np.zeros((1, 2))
     for j in range(k):
-        offset[0, j] = np.log(shares[j]) - 0.5 * (log_det[j] + d * LOG_2PI)
+        offset[0, j] = math.log(shares[j]) - 0.5 * (log_det[j] + d * LOG_2PI)
         for a in range(d):
             wide[0, j, a] = center[j, a]
             used[0, j, a, a] = factor[j, a, a]
@@ -172,7 +174,7 @@ def one_fit(
     frame = np.empty((2, d))
     kept_n, kept_means, kept_scatter = np.empty(k), np.empty((k, d)), np.empty((k, d, d))
     known, resting, trial = 0, from_pass, False
-    before, gain_before, ratio_known = -np.inf, np.inf, 0.0
+    before, gain_before, ratio_known = -math.inf, math.inf, 0.0
     iteration = 0
     while True:
         total = 0.0
@@ -192,7 +194,7 @@ def one_fit(
             return
         for j in range(k):
             shares[j] = n[j] / total
-            offset[0, j] = np.log(shares[j]) - 0.5 * (log_det[j] + d * LOG_2PI)
+            offset[0, j] = math.log(shares[j]) - 0.5 * (log_det[j] + d * LOG_2PI)
             for a in range(d):
                 center[j, a] = means[j, a]
                 wide[0, j, a] = means[j, a]
@@ -201,8 +203,10 @@ def one_fit(
                 else:
                     for b in range(d):
                         used[0, j, a, b] = factor[j, a, b]
-        sums[:] = 0.0
-        both[:] = 0.0
+        for j in range(k):
+            for c in range(size):
+                sums[0, j, c] = 0.0
+        both[0, 0], both[0, 1] = 0.0, 0.0
         if diagonal:
             diagonal_step(x, weight, rows, wide, roots, offset, sums, both)
         else:
@@ -214,7 +218,7 @@ def one_fit(
             known, resting, trial = 0, iteration + REST, False
             continue
         totals[0], totals[1] = log_likelihood, both[0, 1]
-        if not np.isfinite(log_likelihood):
+        if not math.isfinite(log_likelihood):
             outcome[0], outcome[1], outcome[2] = OVERFLOW, iteration, -1
             return
         if diagonal:
@@ -226,7 +230,7 @@ def one_fit(
         if gain <= LEVEL * (abs(log_likelihood) + total):
             outcome[0], outcome[1], outcome[2] = CONVERGED, iteration, -1
             return
-        rest = np.inf
+        rest = math.inf
         ratio = ratio_known
         if gain < gain_before:
             ratio = max(ratio, gain / gain_before)
@@ -241,9 +245,9 @@ def one_fit(
         if iteration >= judged and log_likelihood + 10.0 * (gain + min(rest, 1e300)) < target:
             outcome[0], outcome[1], outcome[2] = HOPELESS, iteration, -1
             return
-        slow = trial or (gain_before < np.inf and gain > SLOW * gain_before) or known > 0
+        slow = trial or (gain_before < math.inf and gain > SLOW * gain_before) or known > 0
         before = log_likelihood
-        gain_before = np.inf if trial else gain
+        gain_before = math.inf if trial else gain
         # -- a trial?
         if not slow or iteration < resting:
             known, trial = 0, False
@@ -309,91 +313,3 @@ def matrices_of_sums(sums, where, center, n, means, scatter):
                     value = sums[0, j, where[a, b]] - sums[0, j, 1 + b] * shift
                     scatter[j, a, b] = value
                     scatter[j, b, a] = value
-
-
-def restore(kept_n, kept_means, kept_scatter, n, means, scatter):
-    """Copy statistics."""
-    n[:] = kept_n
-    means[:] = kept_means
-    scatter[:] = kept_scatter
-
-
-def frame(n, means, scatter, frame):
-    """Mean and standard deviation of all rows: in these units all numbers of `pack` are near 1."""
-    k, d = means.shape
-    total = 0.0
-    for j in range(k):
-        total += n[j]
-    for a in range(d):
-        mean, square = 0.0, 0.0
-        for j in range(k):
-            mean += n[j] * means[j, a] / total
-        for j in range(k):
-            apart = means[j, a] - mean
-            square += (scatter[j, a, a] + n[j] * apart * apart) / total
-        frame[0, a] = mean
-        frame[1, a] = np.sqrt(square) if square > 0.0 else 1.0
-
-
-def pack(n, means, scatter, frame, diagonal, out):
-    """Counts, means and second moments as (k, entries): sums over rows, less the frame."""
-    k, d = means.shape
-    total = 0.0
-    for j in range(k):
-        total += n[j]
-    for j in range(k):
-        share = n[j] / total
-        out[j, 0] = share
-        at = 1 + d
-        for a in range(d):
-            out[j, 1 + a] = share * (means[j, a] - frame[0, a]) / frame[1, a]
-        for a in range(d):
-            for b in range(a if diagonal else 0, a + 1):
-                unit = frame[1, a] * frame[1, b]
-                out[j, at] = (
-                    scatter[j, a, b] / (total * unit) + out[j, 1 + a] * out[j, 1 + b] / share
-                )
-                at += 1
-
-
-def stretch(points):
-    """|r| / |v| for r = x1 - x0, v = x2 - 2 x1 + x0."""
-    r, v = 0.0, 0.0
-    for j in range(points.shape[1]):
-        for c in range(points.shape[2]):
-            step = points[1, j, c] - points[0, j, c]
-            bend = points[2, j, c] - points[1, j, c] - step
-            r += step * step
-            v += bend * bend
-    return np.sqrt(r / v) if v > 0.0 else 0.0
-
-
-def extrapolate(points, stretch, frame, diagonal, n, means, scatter):
-    """Statistics at x0 + 2 s r + s^2 v; whether there are such."""
-    k, d = means.shape
-    total = 0.0
-    for j in range(k):
-        total += n[j]
-    for j in range(k):
-        for c in range(points.shape[2]):
-            step = points[1, j, c] - points[0, j, c]
-            bend = points[2, j, c] - points[1, j, c] - step
-            points[0, j, c] += stretch * (2.0 * step + stretch * bend)
-        if not points[0, j, 0] > LEAST_SHARE:
-            return False
-    for j in range(k):
-        share = points[0, j, 0]
-        n[j] = share * total
-        at = 1 + d
-        for a in range(d):
-            means[j, a] = frame[0, a] + frame[1, a] * points[0, j, 1 + a] / share
-        for a in range(d):
-            for b in range(a if diagonal else 0, a + 1):
-                unit = frame[1, a] * frame[1, b]
-                value = points[0, j, at] - points[0, j, 1 + a] * points[0, j, 1 + b] / share
-                scatter[j, a, b] = value * total * unit
-                scatter[j, b, a] = scatter[j, a, b]
-                at += 1
-            if not scatter[j, a, a] > 0.0:
-                return False
-    return True

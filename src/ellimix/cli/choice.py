@@ -20,7 +20,6 @@ from ellimix.selection.search import Found, Tell, search
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.tables import Table
 
-FLOOR: Final = 1e-6  # variance floor, relative to the smallest variance of a column
 MOST: Final = 1000  # components
 RUNS: Final = 30  # about so many fits for one model
 
@@ -66,21 +65,11 @@ def chosen(table: Table, source: MemorySource, asked: Asked) -> Found:
             components=asked.components,
             random=np.random.RandomState(asked.seed),
             criterion=asked.criterion,
-            reg_covar=floor_of(table),
             engine=_engine(asked, source, families),
             time_budget=asked.time_budget,
             tell=tell,
             feature_names=table.names,
         )
-
-
-def floor_of(table: Table) -> float:
-    """The variance floor: 0, unless a column is constant, which has no variance of its own."""
-    variances = np.var(table.rows, axis=0)
-    positive = variances[np.ptp(table.rows, axis=0) > 0.0]
-    if positive.size == variances.size or not positive.size:
-        return 0.0
-    return FLOOR * float(positive.min())
 
 
 def _engine(asked: Asked, source: MemorySource, families: tuple[Family, ...]) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 from rich.console import Console
 
 from ellimix import datasets
-from ellimix.cli.choice import Asked, chosen, floor_of
+from ellimix.cli.choice import Asked, chosen
 from ellimix.cli.places import check_picture, check_places, picture_of, write_picture
 from ellimix.cli.summary import Summary, print_summary
 from ellimix.density.mixture import Mixture
@@ -139,7 +139,7 @@ def _fit(table: Table, options: FitOptions) -> Summary:
     found = chosen(table, source, asked)
     places = {"model": options.out, "plot": options.plot}
     files = {what: str(path) for what, path in places.items() if path is not None}
-    return Summary.of(found, table, source, str(options.data), files, floor_of(table))
+    return Summary.of(found, table, source, str(options.data), files, found.reg_covar)
 
 
 def _columns_of(mixture: Mixture, data: Path, model: Path) -> Table:

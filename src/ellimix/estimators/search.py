@@ -333,7 +333,7 @@ class GaussianMixtureSearch(MixtureMethods):
         best = GaussianMixture(
             found.best.n_components,
             covariance_type=found.best.name,
-            reg_covar=self.reg_covar,
+            reg_covar=found.reg_covar,
             random_state=self.random_state,
             engine=self.engine,
             order="weight",

@@ -33,6 +33,7 @@ __all__ = ["Effort", "Found", "Guard", "search"]
 SAMPLE_ROWS = 2_000
 FEW_TIMES = 2  # with no more than so many times as many, the steps run on all of them
 FOLDS = 5
+FLOOR = 1e-8
 TOLERANCE = 1e-9  # of the mean log-likelihood, for the chosen fit
 MOST = 1000  # its passes
 
@@ -41,7 +42,7 @@ CROWDED = (
     "trusted."
 )
 
-LOADING = "loading compiled code (made once on a machine)"
+LOADING = "loading compiled code"  # which is made once on a machine
 
 Tell = Callable[[str, float], None]
 
@@ -61,6 +62,8 @@ class Found:
     notes : tuple of str
         What a careful reader should know, in sentences.
     seconds : float
+    reg_covar : float
+        The variance floor of all fits.
     """
 
     cells: tuple[Cell, ...]
@@ -68,6 +71,7 @@ class Found:
     criterion: str
     notes: tuple[str, ...]
     seconds: float
+    reg_covar: float
 
 
 def search(
@@ -97,7 +101,8 @@ def search(
     criterion : str
         A name in `ellimix.selection.criteria.CRITERIA`.
     reg_covar : float
-        Variance floor, in squared units of the data.
+        Variance floor, in squared units of the data. Where it is 0 and a column is constant, on
+        which most families could not be fitted, it is `FLOOR` of the smallest variance of another.
     effort : Effort, optional
     guard : Guard, optional
     engine : {"auto", "numpy", "numba"}
@@ -126,6 +131,7 @@ def search(
     rows = in_order(source)
     resolution, unit = resolutions(source), observation(rows)
     setting = Setting(guard, resolution, unit, rows.n_features, total_weight(rows))
+    reg_covar = reg_covar or floor_of(rows)
     part = sampled(rows, random)
     whole = part is rows
     own = setting if whole else replace(setting, weight=total_weight(part))
@@ -150,7 +156,7 @@ def search(
     best = int(criteria.order(cells, criterion)[0])
     cells[best] = _to_its_end(cells[best], source, used, reg_covar, feature_names)
     notes = (*notes, *crowded, *about(cells, best, criterion, source, feature_names))
-    return Found(tuple(cells), cells[best], criterion, notes, time.monotonic() - begun)
+    return Found(tuple(cells), cells[best], criterion, notes, time.monotonic() - begun, reg_covar)
 
 
 def in_order(source: MemorySource) -> MemorySource:
@@ -171,6 +177,16 @@ def in_order(source: MemorySource) -> MemorySource:
     if source.weight is None and new.all():
         return MemorySource(rows, None, None, source.threads)
     return MemorySource(rows, weight, None, source.threads)
+
+
+def floor_of(source: MemorySource) -> float:
+    """A variance floor for rows with a constant column; 0 for others."""
+    rows = np.asarray(source.rows, dtype=np.float64)
+    spread = np.ptp(rows, axis=0)
+    if spread.all() or not spread.any():
+        return 0.0
+    variances = np.var(rows[:, spread > 0.0], axis=0)
+    return FLOOR * float(variances.min())
 
 
 def sampled(source: MemorySource, random: np.random.RandomState) -> MemorySource:
