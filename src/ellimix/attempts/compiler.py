@@ -41,7 +41,7 @@ DIAGONAL_CODES = sum(
 SLOW, REST, LEAST_SHARE = 0.6, 5, 1e-8
 STEADY = 0.95  # of gains: what a fit with trials is taken to do at best
 _PARTS: Final[tuple[tuple[Any, str], ...]] = (
-    (loop, "scatter_of_step variances_of_sums matrices_of_sums"),
+    (loop, "scatter_of_step moments_of_sums"),
     (extrapolation, "restore frame pack stretch extrapolate"),
 )
 LEVEL = 4.0 * EPS  # a gain below this share of the log-likelihood is rounding

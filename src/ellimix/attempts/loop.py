@@ -13,7 +13,7 @@ import numpy as np
 
 LOG_2PI = EMPTY_SHARE = ROUNDING = LEVEL = WORK_SIZE = DIAGONAL_CODES = None
 ONE_FIT = WHOLE_SCATTER = SCATTER_OF_STEP = RESTORE = FRAME = PACK = None
-VARIANCES_OF_SUMS = MATRICES_OF_SUMS = STRETCH = EXTRAPOLATE = None
+MOMENTS_OF_SUMS = STRETCH = EXTRAPOLATE = None
 SLOW = REST = LEAST_SHARE = STEADY = None
 CONVERGED = MAX_ITER = COLLAPSED = EMPTY = OVERFLOW = HOPELESS = UNTRIED = None
 
@@ -221,10 +221,8 @@ def one_fit(
         if not math.isfinite(log_likelihood):
             outcome[0], outcome[1], outcome[2] = OVERFLOW, iteration, -1
             return
-        if diagonal:
-            VARIANCES_OF_SUMS(sums, diagonal_where, center, n, means, scatter)
-        else:
-            MATRICES_OF_SUMS(sums, full_where, center, n, means, scatter)
+        where = diagonal_where if diagonal else full_where
+        MOMENTS_OF_SUMS(sums, where, diagonal, center, n, means, scatter)
         # -- has it arrived?
         gain = log_likelihood - before
         if gain <= LEVEL * (abs(log_likelihood) + total):
@@ -286,8 +284,8 @@ def scatter_of_step(n, means, scatter, floor, total, w):
     return -1
 
 
-def variances_of_sums(sums, where, center, n, means, scatter):
-    """Statistics about their own means from those about the centers of the pass: diagonals."""
+def moments_of_sums(sums, where, diagonal, center, n, means, scatter):
+    """Statistics about their own means from those about the centers of the pass."""
     k, d = means.shape
     for j in range(k):
         count = sums[0, j, 0]
@@ -296,20 +294,7 @@ def variances_of_sums(sums, where, center, n, means, scatter):
             for a in range(d):
                 shift = sums[0, j, 1 + a] / count
                 means[j, a] = center[j, a] + shift
-                scatter[j, a, a] = max(sums[0, j, where[a, a]] - sums[0, j, 1 + a] * shift, 0.0)
-
-
-def matrices_of_sums(sums, where, center, n, means, scatter):
-    """The same for whole matrices."""
-    k, d = means.shape
-    for j in range(k):
-        count = sums[0, j, 0]
-        n[j] = count
-        if count > 0.0:
-            for a in range(d):
-                shift = sums[0, j, 1 + a] / count
-                means[j, a] = center[j, a] + shift
-                for b in range(a + 1):
+                for b in range(a if diagonal else 0, a + 1):
                     value = sums[0, j, where[a, b]] - sums[0, j, 1 + b] * shift
-                    scatter[j, a, b] = value
-                    scatter[j, b, a] = value
+                    scatter[j, a, b] = max(value, 0.0) if a == b else value
+                    scatter[j, b, a] = scatter[j, a, b]

@@ -19,7 +19,7 @@ from ellimix.selection import table as tables
 from ellimix.selection.cells import Cell
 from ellimix.selection.criteria import CRITERIA, named, order
 from ellimix.selection.search import Found
-from ellimix.selection.table import Comparison, Row
+from ellimix.selection.table import Comparison, texts
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.tables import Table, read_table
 
@@ -143,22 +143,8 @@ def _table(comparison: Comparison, width: int) -> RichTable:
     table.add_column("status", no_wrap=True)
     for place, row in enumerate(comparison.rows, 1):
         style = "bold" if place == 1 else "" if row["status"] == "ok" else "dim"
-        table.add_row(str(place), *_texts(row), style=style)
+        table.add_row(str(place), *texts(row, _number), style=style)
     return table
-
-
-def _texts(row: Row) -> tuple[str, ...]:
-    return (
-        str(row["family"]),
-        str(row["n_components"]),
-        str(row["n_parameters"]),
-        _number(row["log_likelihood"]),
-        _number(row["criterion"]),
-        _number(row["difference"]),
-        _share(row["weight"]),
-        f"{row['n_agreed']}/{row['n_starts']}",
-        str(row["status"]),
-    )
 
 
 def _number(value: object) -> str:
@@ -166,10 +152,3 @@ def _number(value: object) -> str:
     if math.isnan(number):
         return "-"
     return f"{number:,.3f}" if abs(number) < 1e5 else f"{number:,.1f}"
-
-
-def _share(value: object) -> str:
-    number = float(str(value))
-    if math.isnan(number):
-        return "-"
-    return "<0.001" if 0.0 < number < 0.0005 else f"{number:.3f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Final, final
@@ -143,7 +143,10 @@ class Comparison:
         return tuple(notes)
 
     def __str__(self) -> str:
-        lines = [_head(self.criterion), *(_texts(i, row) for i, row in enumerate(self.rows, 1))]
+        lines = [
+            _head(self.criterion),
+            *([str(i), *texts(row, _number)] for i, row in enumerate(self.rows, 1)),
+        ]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         table = [
             "  ".join(
@@ -158,7 +161,7 @@ class Comparison:
         head = "".join(f"<th>{escape(name)}</th>" for name in _head(self.criterion))
         body = "".join(
             f'<tr title="{escape(str(row["reason"]))}">'
-            + "".join(f"<td>{escape(text)}</td>" for text in _texts(i, row))
+            + "".join(f"<td>{escape(text)}</td>" for text in [str(i), *texts(row, _number)])
             + "</tr>"
             for i, row in enumerate(self.rows, 1)
         )
@@ -213,15 +216,15 @@ def _head(criterion: str) -> list[str]:
     return [criterion if name == "criterion" else name for name in COLUMNS]
 
 
-def _texts(place: int, row: Row) -> list[str]:
+def texts(row: Row, number: Callable[[object], str]) -> list[str]:
+    """The cells of a row of a table of models, with log-likelihoods and criteria by `number`."""
     return [
-        str(place),
         str(row["family"]),
         str(row["n_components"]),
         str(row["n_parameters"]),
-        _number(row["log_likelihood"]),
-        _number(row["criterion"]),
-        _number(row["difference"]),
+        number(row["log_likelihood"]),
+        number(row["criterion"]),
+        number(row["difference"]),
         _share(row["weight"]),
         f"{row['n_agreed']}/{row['n_starts']}",
         str(row["status"]),
