@@ -5,8 +5,13 @@
 
 One side is `annihilate` from 30 components down to 1, by message length. The other fits every
 K = 1..15 from one k-means start each, all in the same passes, and takes the smallest BIC. Both use
-the numba engine, full covariances and the same tolerance, a tenth of a nat in all. Sides take turns,
+the numba engine, full covariances and the same tolerance. Sides take turns,
 seed after seed; data differ between seeds.
+
+On one core, 200,000 x 5: both chose 8 in three seeds of three; one run took 4.4 s and 331 to 399
+passes, the search 5.4 s and 120 to 145 passes, of 15 fits each (1.2 times as long). BIC of the one
+run was between 1.8 lower and 42 higher. Most of its passes are made with more components than are
+needed, where EM is slow.
 """
 
 from __future__ import annotations
@@ -24,7 +29,6 @@ from ellimix.engines import ENGINES
 from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.selection.annihilation import annihilate
 from ellimix.selection.criteria import bic
-from ellimix.selection.shrinking import STILL
 from ellimix.sources.memory import MemorySource
 from ellimix.starts import STARTS, Beginning
 from problems import mixture_rows
@@ -32,6 +36,7 @@ from problems import mixture_rows
 ENGINE = ENGINES["numba"]
 FAMILY = FAMILIES["VVV"]
 FLOOR, LIMIT, MOST, SEARCHED = 1e-6, 5_000, 30, range(1, 16)
+TOL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ def shrunk(rows: np.ndarray, seed: int) -> Result:
         FAMILY,
         most=MOST,
         reg_covar=FLOOR,
-        tol=STILL / len(rows),
+        tol=TOL,
         max_iter=LIMIT,
         random=np.random.RandomState(seed),
     )
@@ -72,7 +77,7 @@ def searched(rows: np.ndarray, seed: int) -> Result:
         Task(
             inference,
             start.statistics(Beginning(source, ENGINE, k, FAMILY.moment, FLOOR, random)),
-            STILL / len(rows),
+            TOL,
             LIMIT,
             acceleration="auto",
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import shlex
 import subprocess
 import sys
 
@@ -15,9 +17,11 @@ from pyarrow import parquet
 
 import ellimix as em
 from ellimix.cli.app import run
+from ellimix.cli.choice import parsed_components, progress_bar
 
 IRIS, NAMES = em.datasets.iris()
 FAITHFUL = str(em.datasets.path("faithful"))
+FAITHFUL_ROWS, _ = em.datasets.faithful()
 
 
 @pytest.fixture
@@ -48,15 +52,152 @@ def test_fit_prints_a_summary(cli):
     assert (code, err) == (0, "")
     for words in (
         "272 rows, 2 columns",
+        "Mixture of 3 Gaussian components, ellipsoidal",
+        "(EEE), chosen by BIC among 14 families and 1 to 9 components",
+        "(next: EEE 4, BIC 5.8 higher)",
+        "log-likelihood -1,126.316    parameters 11",
+        "BIC 2,314.296    ICL 2,358.",
+        "Uncertain rows: 5",
+    ):
+        assert words in out
+    for words in ("weight", "count", "eruptions", "waiting", "0.475", "129.2", "80.87 ± 5.8"):
+        assert words in out
+
+
+def test_fit_of_one_family(cli):
+    code, out, err = cli("fit", FAITHFUL, "--covariance", "full")
+    assert (code, err) == (0, "")
+    for words in (
         "Mixture of 2 Gaussian components, ellipsoidal",
-        "(VVV), chosen by BIC among 1 to 9",
+        "(VVV), chosen by BIC among 1 to 9 components (next: 3, BIC 2.0 higher)",
         "log-likelihood -1,130.264    parameters 11",
         "BIC 2,322.192    ICL 2,322.705",
         "Uncertain rows: 1 (0.4%)",
+        "Note: The runner-up, VVV with K = 3, is only 2 behind in BIC",
     ):
         assert words in out
-    for words in ("weight", "count", "eruptions", "waiting", "0.644", "175.2", "79.97 ± 6"):
-        assert words in out
+    code, out, _ = cli("fit", FAITHFUL, "--components", 2, "--json")
+    found = json.loads(out)
+    assert (code, len(found["cells"])) == (0, 14)
+    assert found["bic"] == min(cell["bic"] for cell in found["cells"])
+
+
+def test_select_prints_the_models_best_first(cli, tmp_path):
+    code, out, err = cli(
+        "select", FAITHFUL, "--families", "EEE,VVV, diag", "--components", "1-4,6", "--top", 4,
+        "--out", "m.json", "--plot", "s.png",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].endswith("faithful.csv: 272 rows, 2 columns")
+    assert lines[1] == "Models by bic (Bayesian information criterion): smaller is better."
+    table = [line.split() for line in lines[3:8]]
+    assert table[0] == (
+        ["#", "family", "K", "params", "log-lik.", "BIC", "diff.", "weight", "agreed", "status"]
+    )
+    assert table[1][:6] == ["1", "EEE", "3", "11", "-1,126.316", "2,314.296"]
+    assert [row[0] for row in table[1:]] == ["1", "2", "3", "4"]
+    bic = [float(row[5].replace(",", "")) for row in table[1:]]
+    assert bic == sorted(bic)
+    assert "4 of 15 cells (15 ok). Log-likelihoods are in nats." in lines
+    assert f"  ellimix fit {FAITHFUL} --components 3 --covariance EEE" in lines
+    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
+    model = em.GaussianMixture.load(tmp_path / "m.json")
+    assert (model.n_components, model.covariance_type) == (3, "EEE")
+    assert (np.diff(model.weights_) <= 0.0).all()
+    np.testing.assert_allclose(model.bic(pd.read_csv(FAITHFUL)), 2314.2957, atol=1e-3)
+
+
+def test_the_table_fits_80_columns(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    rows = 1e-9 * np.random.default_rng(0).normal(size=(20_000, 3))
+    np.save(tmp_path / "long.npy", rows)
+    _, out, _ = cli("select", "long.npy", "--families", "EEE,VVV", "--components", "1-2")
+    lines = out.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("#"))
+    assert [len(line.split()) for line in lines[start : start + 5]] == [10] * 5
+    assert max(map(len, lines[start : start + 5])) <= 80
+    assert "random sample of 2,000 rows" in out
+
+
+def test_the_printed_command_fits_the_chosen_model(cli, tmp_path):
+    rows = pd.read_csv(FAITHFUL)
+    rows["wait a bit"] = rows.pop("waiting")
+    rows["w"] = np.arange(272) % 3
+    rows.to_csv(tmp_path / "my data.csv", index=False)
+    code, out, _ = cli(
+        "select", "my data.csv", "--columns", "wait a bit", "--weights", "w", "--components",
+        "1-3", "--criterion", "icl",
+    )  # fmt: skip
+    assert code == 0
+    command = shlex.split(out.splitlines()[-1])
+    assert command[:3] == ["ellimix", "fit", "my data.csv"]
+    code, out, _ = cli(*command[1:], "--json")
+    fitted = json.loads(out)
+    assert code == 0
+    assert fitted["feature_names"] == ["wait a bit"]
+    assert fitted["family"] in ("E", "V")
+
+
+def test_select_as_json(cli):
+    code, out, err = cli(
+        "select", FAITHFUL, "--families", "VVV", "--components", "1,2,300", "--json"
+    )
+    assert (code, err) == (0, "")
+    found = json.loads(out, parse_constant=pytest.fail)  # no NaN
+    assert found["best"] == found["cells"][0]
+    assert [cell["n_components"] for cell in found["cells"]] == [2, 1, 300]
+    assert found["cells"][2]["status"] == "skipped"
+    assert found["cells"][2]["bic"] is None
+    assert found["criterion"] == "bic"
+    assert found["files"] == {}
+    assert found["command"].endswith("--components 2 --covariance VVV")
+
+
+def test_select_agrees_with_python(cli):
+    search = em.select(FAITHFUL_ROWS, families="sklearn", n_components=range(1, 5))
+    _, out, _ = cli("select", FAITHFUL, "--families", "sklearn", "--components", "1-4", "--json")
+    cells = json.loads(out)["cells"]
+    assert cells[0] == search.results_[search.best_index_]
+    assert sorted(c["bic"] for c in cells) == sorted(r["bic"] for r in search.results_)
+
+
+def test_an_interrupt_keeps_the_best_so_far(cli, monkeypatch):
+    def interrupted_after(share_done):
+        def tell(step, share):
+            if share > share_done:
+                raise KeyboardInterrupt
+
+        bar = contextlib.nullcontext(tell)
+        monkeypatch.setattr("ellimix.cli.choice.progress_bar", lambda: bar)
+        return cli("select", FAITHFUL, "--families", "EEE,VVV", "--components", "1-4")
+
+    code, out, _ = interrupted_after(0.3)
+    assert code == 0
+    assert "Note: The search was interrupted: this is the best of what it had found." in out
+    assert "Best: EEE" in out
+    code, out, err = interrupted_after(-1.0)
+    assert (code, out) == (130, "")
+    assert err == "ellimix: interrupted before there was a result\n"
+
+
+def test_progress_is_for_terminals(monkeypatch, capsys):
+    with progress_bar() as tell:
+        assert tell is None
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with progress_bar() as tell:
+        tell("trees", 0.5)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "trees" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [("1-9", range(1, 10)), ("3", [3]), (" 2, 4-6,4 ", [2, 4, 5, 6])],
+)
+def test_numbers_of_components(text, numbers):
+    assert parsed_components(text) == tuple(numbers)
 
 
 def test_fit_writes_model_picture_and_json(cli, tmp_path):
@@ -214,6 +355,17 @@ def test_refusals_write_nothing(cli, tmp_path):
     refused(cli("fit", FAITHFUL, "--plot", "p.xyz", "--out", "m.json"), ".xyz")
     refused(cli("fit", FAITHFUL, "--nonsense", *write), "--nonsense")
     refused(cli("fit", FAITHFUL, "--components", "many", *write), "many")
+    refused(cli("select", "none.csv", *write), "no file none.csv")
+    for text in ("0-3", "9-1", "a", "1-", "", "-1", "1-5000", "1.5"):
+        refused(cli("select", FAITHFUL, f"--components={text}", *write), "--components is", text)
+    refused(cli("select", "few.csv", "--components", "3-5", *write), "there are 2")
+    refused(cli("select", FAITHFUL, "--families", "XYZ", *write), "XYZ", "VVV")
+    refused(cli("select", FAITHFUL, "--families", "EEE,", *write), "''")
+    refused(cli("select", FAITHFUL, "--criterion", "dic", *write), "dic", "icl")
+    refused(cli("select", FAITHFUL, "--time-budget", 0, *write), "--time-budget")
+    refused(cli("select", FAITHFUL, "--top", 0, *write), "top is 0")
+    refused(cli("select", FAITHFUL, "--out", "no/such/m.json"), "no folder")
+    refused(cli("select", FAITHFUL, "--plot", "p.xyz", "--out", "m.json"), ".xyz")
     refused(cli("fit"), "DATA")
     refused(cli("nonsense"), "nonsense")
     assert sorted(tmp_path.iterdir()) == before
@@ -238,7 +390,7 @@ def test_refusals_of_models(cli, tmp_path):
 
 def test_constant_columns(cli, tmp_path):
     (tmp_path / "same.csv").write_text("a,b\n" + "1,2\n" * 8, encoding="utf-8")
-    refused(cli("fit", "same.csv", "--out", "m.json"), "no spread", "reg_covar")
+    refused(cli("fit", "same.csv", "--out", "m.json"), "singular", "columns that are constant")
     (tmp_path / "one.csv").write_text(
         "a,b\n" + "".join(f"{x},7\n" for x in IRIS[:, 2]), encoding="utf-8"
     )
@@ -264,7 +416,7 @@ def test_help_is_quick_and_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for command in ("fit", "predict", "sample", "demo"):
+    for command in ("fit", "select", "predict", "sample", "demo"):
         assert command in done.stdout
 
 

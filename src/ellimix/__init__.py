@@ -6,6 +6,8 @@
 >>> model.means_.round(1)
 array([[ 4.3, 80. ],
        [ 2. , 54.6]])
+>>> em.select(X).best_params_
+{'n_components': 3, 'covariance_type': 'EEE'}
 
 Names are imported when they are first used: ``import ellimix`` alone imports nothing else.
 """
@@ -31,12 +33,16 @@ if TYPE_CHECKING:
         Status,
     )
     from ellimix.estimators.gaussian_mixture import GaussianMixture
+    from ellimix.estimators.search import GaussianMixtureSearch
+    from ellimix.estimators.select import select
     from ellimix.persist import load, save
     from ellimix.report import FitReport
     from ellimix.selection.combining import ClusterTree, combine
 
 _HOMES = {
     "GaussianMixture": "ellimix.estimators.gaussian_mixture",
+    "GaussianMixtureSearch": "ellimix.estimators.search",
+    "select": "ellimix.estimators.select",
     "Mixture": "ellimix.density.mixture",
     "FitReport": "ellimix.report",
     "FAMILIES": "ellimix.covariance",
@@ -63,6 +69,7 @@ __all__ = [
     "FitReport",
     "FitWarning",
     "GaussianMixture",
+    "GaussianMixtureSearch",
     "MissingExtra",
     "Mixture",
     "ModelFileError",
@@ -75,6 +82,7 @@ __all__ = [
     "load",
     "plots",
     "save",
+    "select",
 ]
 
 

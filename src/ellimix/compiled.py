@@ -101,17 +101,41 @@ def compiled(function: FunctionType, signature: Any, **options: bool) -> Any:
         return njit([signature], **every)(function)
 
 
-def inline(function: Any, names: dict[str, Any]) -> Any:
+def inline(function: Any, names: dict[str, Any], label: str | None = None) -> Any:
     """A function for compiled code to call, with further globals.
 
     It is compiled with its caller and kept on disk as part of it: anew for each constant that a
-    caller passes.
+    caller passes. Its name holds a digest of what it does: numba numbers functions in each process
+    from 1, so that code from disk may bring a function of the same name and number, and the linker
+    takes two such for one.
+
+    Parameters
+    ----------
+    function : function
+    names : dict
+    label : str, optional
+        What tells the function from others made of the same source; by default a digest of its
+        code and of the globals it uses. Kernels among them have no name: then it must be given.
     """
     from numba import njit
 
-    filled = FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__)
+    filled = named(function, label or _digest(function, names), names)
     options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     return njit(error_model="numpy", **options)(filled)
+
+
+def _digest(function: Any, names: dict[str, Any]) -> str:
+    """A short digest of a function's code and of the given globals that it uses."""
+    code = function.__code__
+    used = {name: names[name] for name in sorted(set(code.co_names)) if name in names}
+    told = [
+        repr(value)
+        if isinstance(value, (bool, int, float, str, type(None)))
+        else getattr(value, "__name__", str(type(value)))
+        for value in used.values()
+    ]
+    text = repr((code.co_code, [c for c in code.co_consts if c is not code], list(used), told))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def inlined(function: FunctionType) -> Any:

@@ -130,6 +130,7 @@ class Runner(Protocol):
         max_iter: int,
         judged: int | None = None,
         careful: bool = True,
+        accelerated: bool = False,
         stop: Callable[[], bool] | None = None,
     ) -> list[Ended]:
         """Run all of them.
@@ -146,6 +147,9 @@ class Runner(Protocol):
         careful : bool
             Whether first M-steps that may end in local minima (EVE, VVE) are made from many starts.
             One of the runners takes no less care.
+        accelerated : bool
+            Whether slow fits are helped by SQUAREM from the first passes on: for those that are
+            near their ends. On the way it may lead to another local maximum.
         stop : callable, optional
             Asked now and then: once it says so, no further fit is begun.
         """

@@ -20,18 +20,14 @@ from ellimix.records import Array, Block
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.threads import available_threads, pool
 
-_STATUS = {
-    End.CONVERGED: Status.CONVERGED,
-    End.MAX_ITER: Status.MAX_ITER,
-    End.COLLAPSED: Status.COLLAPSED,
-    End.EMPTY: Status.EMPTY,
-    End.OVERFLOW: Status.OVERFLOW,
-    End.HOPELESS: Status.STOPPED,
-    End.UNTRIED: Status.STOPPED,
-}
+_STATUS = (  # by the number of the end
+    *(Status.CONVERGED, Status.MAX_ITER, Status.COLLAPSED, Status.EMPTY, Status.OVERFLOW),
+    *(Status.STOPPED, Status.STOPPED),
+)
 _FAILED = (End.COLLAPSED, End.EMPTY, End.OVERFLOW, End.UNTRIED)
 # rows times components of all fits under which a second thread costs more than it saves
 SMALL = 30_000
+FROM_PASS, NEVER = 5, 1 << 62  # passes before the first trial of SQUAREM
 PATIENCE = 0.02  # seconds after which the clock is asked again
 
 
@@ -60,6 +56,10 @@ class CompiledRunner:
         """A runner over all rows of a source."""
         rows = np.asarray(source.rows, dtype=np.float64)
         layout = NumbaEngine().place(Block(rows, source.weight))
+        width = layout.x.shape[1]
+        for diagonal in (True, False):  # made now, so that no fit waits for them
+            e_step(diagonal, width)
+        run_fits()
         return cls(layout, source.n_features, reg_covar, source.threads or available_threads())
 
     def run(
@@ -70,6 +70,7 @@ class CompiledRunner:
         max_iter: int,
         judged: int | None = None,
         careful: bool = True,
+        accelerated: bool = False,
         stop: Callable[[], bool] | None = None,
     ) -> list[Ended]:
         """Run all of them; see `Runner`. A fit is one thread's: threads change no bit."""
@@ -81,21 +82,17 @@ class CompiledRunner:
             max_iter,
             max_iter if judged is None else judged,
             1 if careful else 2,
+            FROM_PASS if accelerated else NEVER,
             stopped,
         )
         order = np.argsort(-flat.sizes, kind="stable")  # the long ones first
-        # here, not in the threads: none of them compiles what another one does
-        width = self.layout.x.shape[1]
-        compiled = run_fits(), e_step(True, width), e_step(False, width), m_step()
         work = int(flat.sizes.sum()) * self.layout.rows
         if work < SMALL:
-            self._run(compiled, flat, order, *limits)
+            self._run(flat, order, *limits)
             return flat.ended(attempts)
         threads = min(self.threads, order.size)
         shares = [np.ascontiguousarray(order[number::threads]) for number in range(threads)]
-        futures = {
-            pool(threads).submit(self._run, compiled, flat, share, *limits) for share in shares
-        }
+        futures = {pool(threads).submit(self._run, flat, share, *limits) for share in shares}
         running = set(futures)
         try:
             while running:
@@ -109,15 +106,14 @@ class CompiledRunner:
             future.result()
         return flat.ended(attempts)
 
-    def _run(
-        self, compiled: tuple[Any, ...], flat: _Flat, todo: NDArray[np.int64], *limits: Any
-    ) -> None:
-        run, *steps = compiled
+    def _run(self, flat: _Flat, todo: NDArray[np.int64], *limits: Any) -> None:
         width = self.layout.x.shape[1]
         size, where = passes.places(width, "diagonal", 64)
         full_size, full_where = passes.places(width, "full", 64)
-        run(
-            *steps,
+        run_fits()(
+            e_step(True, width),
+            e_step(False, width),
+            m_step(),
             self.layout.x,
             self.layout.weight,
             self.layout.rows,
@@ -187,15 +183,15 @@ class _Flat:
 
     def ended(self, attempts: Sequence[Attempts]) -> list[Ended]:
         """The fits, in their groups."""
-        ends = [End(code) for code in self.outcome[:, 0].tolist()]
-        log_likelihood = self.totals[:, 0].copy()
-        log_likelihood[[end in _FAILED for end in ends]] = -np.inf
+        codes = self.outcome[:, 0]
+        status = [_STATUS[code] for code in codes.tolist()]
+        log_likelihood = np.where(np.isin(codes, _FAILED), -np.inf, self.totals[:, 0])
+        given_up = codes == End.HOPELESS
         out, fit, at = [], 0, 0
         for group in attempts:
             m, k, d = group.means.shape
             fits, parts = slice(fit, fit + m), slice(at, at + m * k)
             fit, at = fit + m, at + m * k
-            own = ends[fits]
             out.append(
                 Ended(
                     group.family,
@@ -209,8 +205,8 @@ class _Flat:
                     log_likelihood[fits],
                     self.totals[fits, 1],
                     self.outcome[fits, 1],
-                    tuple(_STATUS[end] for end in own),
-                    np.array([end is End.HOPELESS for end in own], dtype=np.bool_),
+                    tuple(status[fits]),
+                    given_up[fits],
                     group.names,
                     self.outcome[fits, 2],
                 )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from numba import types
 
-from ellimix.attempts import loop
+from ellimix.attempts import extrapolation, loop
 from ellimix.compiled import compiled, fingerprint, inline, named
 from ellimix.covariance import FAMILIES
 from ellimix.covariance.base import Structure
@@ -37,6 +37,14 @@ class End(IntEnum):
 DIAGONAL_CODES = sum(
     family.structure in (Structure.SPHERICAL, Structure.DIAGONAL) for family in FAMILIES.values()
 )
+# SQUAREM: the ratio of gains from which a fit is slow; passes without a trial after one that
+# failed; the least share that an extrapolated component may have
+SLOW, REST, LEAST_SHARE = 0.6, 5, 1e-8
+STEADY = 0.95  # of gains: what a fit with trials is taken to do at best
+_PARTS: Final[tuple[tuple[Any, str], ...]] = (
+    (loop, "scatter_of_step moments_of_sums"),
+    (extrapolation, "restore frame pack stretch extrapolate"),
+)
 LEVEL = 4.0 * EPS  # a gain below this share of the log-likelihood is rounding
 
 
@@ -48,14 +56,21 @@ def _array(ndim: int, of: Any = types.float64) -> Any:
 def run_fits() -> Any:
     """`loop.run_fits`, for all families and sizes."""
     names: dict[str, Any] = {
+        "DIAGONAL_CODES": DIAGONAL_CODES,
         "LOG_2PI": LOG_2PI,
         "EMPTY_SHARE": EMPTY_SHARE,
         "ROUNDING": ROUNDING,
         "LEVEL": LEVEL,
-        "DIAGONAL_CODES": DIAGONAL_CODES,
         "WORK_SIZE": inline(work_size, {}),
+        "SLOW": SLOW,
+        "REST": REST,
+        "LEAST_SHARE": LEAST_SHARE,
+        "STEADY": STEADY,
         **{end.name: int(end) for end in End},
     }
+    for module, functions in _PARTS:
+        for name in functions.split():
+            names[name.upper()] = inline(getattr(module, name), names)
     parts = {
         "ONE_FIT": inline(loop.one_fit, names),
         "WHOLE_SCATTER": inline(loop.whole_scatter, names),
@@ -66,13 +81,13 @@ def run_fits() -> Any:
         *map(_function_type, (e_step(True, 1), e_step(False, 1), m_step())),
         *(_array(3), _array(2), integer),
         *(_array(2, integer), integer, _array(2, integer), integer),
-        *(real, real, integer, integer, integer, integers),
+        *(real, real, integer, integer, integer, integer, integers),
         *(integers, integers, integers, integers, _array(1)),
         *(_array(1), _array(2), _array(3)),
         *(_array(1), _array(2), _array(3), _array(1), _array(2), _array(2, integer)),
     )
     # of the M-steps too: the size of their scratch is compiled in
-    label = fingerprint(Path(loop.__file__), Path(steps.__file__))
+    label = fingerprint(*sorted(Path(__file__).parent.glob("*.py")), Path(steps.__file__))
     return compiled(named(loop.run_fits, label, {**names, **parts}), signature)
 
 

@@ -12,7 +12,9 @@ import math
 import numpy as np
 
 LOG_2PI = EMPTY_SHARE = ROUNDING = LEVEL = WORK_SIZE = DIAGONAL_CODES = None
-ONE_FIT = WHOLE_SCATTER = None
+ONE_FIT = WHOLE_SCATTER = SCATTER_OF_STEP = RESTORE = FRAME = PACK = None
+MOMENTS_OF_SUMS = STRETCH = EXTRAPOLATE = None
+SLOW = REST = LEAST_SHARE = STEADY = None
 CONVERGED = MAX_ITER = COLLAPSED = EMPTY = OVERFLOW = HOPELESS = UNTRIED = None
 
 
@@ -32,6 +34,7 @@ def run_fits(
     most,
     judged,
     begin,
+    from_pass,
     stopped,
     todo,
     codes,
@@ -65,8 +68,8 @@ def run_fits(
         part_log_det = log_det[at : at + k]
         ONE_FIT(
             diagonal_step, full_step, m_step, x, weight, rows, where, size, full_where, full_size,
-            codes[f], floor, tolerance, most, judged, begin, targets[f], stopped, part_n,
-            part_means, part_scatter, part_shares, part_center, part_factor, part_log_det,
+            codes[f], floor, tolerance, most, judged, begin, from_pass, targets[f], stopped,
+            part_n, part_means, part_scatter, part_shares, part_center, part_factor, part_log_det,
             totals[f], outcome[f],
         )  # fmt: skip
         ended = outcome[f, 0] in (CONVERGED, MAX_ITER, HOPELESS)
@@ -85,7 +88,7 @@ def whole_scatter(
     width = x.shape[1]
     wide = np.zeros((1, k, width))
     used = np.zeros((1, k, width, width))
-    offset = np.zeros((1, k))
+    offset = np.empty((1, k))
     sums = np.zeros((1, k, size))
     both = np.zeros((1, 2))
     for j in range(k):
@@ -121,6 +124,7 @@ def one_fit(
     most,
     judged,
     begin,
+    from_pass,
     target,
     stopped,
     n,
@@ -141,57 +145,56 @@ def one_fit(
 
     The first M-step is made with `begin` 1, or in a hurry with 2: common axes from one start.
     The fit has converged when less than `tolerance` nats, in all, are still to be gained. By
-    Aitken's rule gains g, g' that shrink geometrically leave g'^2 / (g - g'). From pass `judged`
-    on, a fit that will not reach `target` nats, though it gained ten times what it seems to,
-    ends.
+    Aitken's rule a gain g that shrinks by the ratio q a pass leaves g q / (1 - q). From pass
+    `judged` on, a fit that will not reach `target` nats, though it gained ten times what it seems
+    to, ends.
+
+    From pass `from_pass` on, where gains shrink slowly, every third pass is a trial: the statistics
+    extrapolated by SQUAREM (Varadhan & Roland 2008, scheme S3) from those of the last three passes.
+    A trial that does not raise the log-likelihood, or has no M-step, is taken back. Gains are
+    irregular then: they count as shrinking by `STEADY` a pass at best.
     """
     k, d = means.shape
     width = x.shape[1]
-    diagonal = code < DIAGONAL_CODES
-    where = diagonal_where if diagonal else full_where
-    size = diagonal_size if diagonal else full_size
-    # zeros also where they are not needed: another function would be compiled too
     wide = np.zeros((1, k, width))
-    offset = np.zeros((1, k))
-    sums = np.zeros((1, k, size))
-    both = np.zeros((1, 2))
+    offset = np.empty((1, k))
+    diagonal = code < DIAGONAL_CODES
+    size = diagonal_size if diagonal else full_size
+    sums = np.empty((1, k, size))
+    both = np.empty((1, 2))
     roots = np.zeros((1, k, width))
     used = np.zeros((1, k, width, width))
-    w = np.zeros((k, d, d))
+    w = np.empty((k, d, d))
     volume = np.zeros(k)
     axes = np.zeros((k, d, d))
-    work = np.zeros(WORK_SIZE(k, d))
-    before, gain_before = -math.inf, math.inf
+    work = np.empty(WORK_SIZE(k, d))
+    # of SQUAREM: statistics of three passes, the origin and units they are in, and the last ones
+    entries = 1 + 2 * d if diagonal else 1 + d + d * (d + 1) // 2
+    points = np.empty((3, k, entries))
+    frame = np.empty((2, d))
+    kept_n, kept_means, kept_scatter = np.empty(k), np.empty((k, d)), np.empty((k, d, d))
+    known, resting, trial = 0, from_pass, False
+    before, gain_before, ratio_known = -math.inf, math.inf, 0.0
     iteration = 0
     while True:
-        # -- M-step
         total = 0.0
         for j in range(k):
             total += n[j]
-        for j in range(k):
-            if not (n[j] > EMPTY_SHARE * total):
-                outcome[0], outcome[1], outcome[2] = EMPTY, iteration, j
-                return
-            for a in range(d):
-                for b in range(d):
-                    w[j, a, b] = scatter[j, a, b]
-            for a in range(d):
-                noise = ROUNDING * abs(means[j, a])
-                if not (w[j, a, a] > noise * noise * n[j]):
-                    for b in range(d):
-                        w[j, a, b] = 0.0
-                        w[j, b, a] = 0.0
-                w[j, a, a] += floor * n[j]
-        first = begin if iteration == 0 else 0
-        bad = m_step(code, n, w, factor, log_det, volume, axes, first, work)
+        bad = SCATTER_OF_STEP(n, means, scatter, floor, total, w)
+        empty = bad >= 0
+        if not empty:
+            first = begin if iteration == 0 else 0
+            bad = m_step(code, n, w, factor, log_det, volume, axes, first, work)
         if bad >= 0:
-            outcome[0], outcome[1], outcome[2] = COLLAPSED, iteration, bad
+            if trial:
+                RESTORE(kept_n, kept_means, kept_scatter, n, means, scatter)
+                known, resting, trial = 0, iteration + REST, False
+                continue
+            outcome[0], outcome[1], outcome[2] = EMPTY if empty else COLLAPSED, iteration, bad
             return
         for j in range(k):
             shares[j] = n[j] / total
             offset[0, j] = math.log(shares[j]) - 0.5 * (log_det[j] + d * LOG_2PI)
-            for i in range(size):
-                sums[0, j, i] = 0.0
             for a in range(d):
                 center[j, a] = means[j, a]
                 wide[0, j, a] = means[j, a]
@@ -200,42 +203,36 @@ def one_fit(
                 else:
                     for b in range(d):
                         used[0, j, a, b] = factor[j, a, b]
-        # -- E-step
-        both[0, 0] = both[0, 1] = 0.0
+        for j in range(k):
+            for c in range(size):
+                sums[0, j, c] = 0.0
+        both[0, 0], both[0, 1] = 0.0, 0.0
         if diagonal:
             diagonal_step(x, weight, rows, wide, roots, offset, sums, both)
         else:
             full_step(x, weight, rows, wide, used, offset, sums, both)
+        iteration += 1
         log_likelihood = both[0, 0]
+        if trial and not log_likelihood >= before:
+            RESTORE(kept_n, kept_means, kept_scatter, n, means, scatter)
+            known, resting, trial = 0, iteration + REST, False
+            continue
         totals[0], totals[1] = log_likelihood, both[0, 1]
         if not math.isfinite(log_likelihood):
             outcome[0], outcome[1], outcome[2] = OVERFLOW, iteration, -1
             return
-        for j in range(k):
-            count = sums[0, j, 0]
-            n[j] = count
-            if count > 0.0:
-                for a in range(d):
-                    shift = sums[0, j, 1 + a] / count
-                    means[j, a] = center[j, a] + shift
-                    if diagonal:
-                        scatter[j, a, a] = max(
-                            sums[0, j, where[a, a]] - sums[0, j, 1 + a] * shift, 0.0
-                        )
-                    else:
-                        for b in range(a + 1):
-                            value = sums[0, j, where[a, b]] - sums[0, j, 1 + b] * shift
-                            scatter[j, a, b] = value
-                            scatter[j, b, a] = value
-        iteration += 1
+        where = diagonal_where if diagonal else full_where
+        MOMENTS_OF_SUMS(sums, where, diagonal, center, n, means, scatter)
         # -- has it arrived?
         gain = log_likelihood - before
         if gain <= LEVEL * (abs(log_likelihood) + total):
             outcome[0], outcome[1], outcome[2] = CONVERGED, iteration, -1
             return
         rest = math.inf
+        ratio = ratio_known
         if gain < gain_before:
-            ratio = gain / gain_before
+            ratio = max(ratio, gain / gain_before)
+        if 0.0 < ratio < 1.0 and gain < gain_before and not trial:
             rest = gain * ratio / (1.0 - ratio)
         if gain < tolerance and rest < tolerance:
             outcome[0], outcome[1], outcome[2] = CONVERGED, iteration, -1
@@ -246,4 +243,58 @@ def one_fit(
         if iteration >= judged and log_likelihood + 10.0 * (gain + min(rest, 1e300)) < target:
             outcome[0], outcome[1], outcome[2] = HOPELESS, iteration, -1
             return
-        before, gain_before = log_likelihood, gain
+        slow = trial or (gain_before < math.inf and gain > SLOW * gain_before) or known > 0
+        before = log_likelihood
+        gain_before = math.inf if trial else gain
+        # -- a trial?
+        if not slow or iteration < resting:
+            known, trial = 0, False
+            continue
+        trial = False
+        if known == 0:
+            FRAME(n, means, scatter, frame)
+        PACK(n, means, scatter, frame, diagonal, points[known])
+        known += 1
+        if known == 3:
+            stretch = STRETCH(points)
+            if stretch > 1.0:
+                # steps vary: the slowest part is as slow as the longest of late has shown
+                ratio_known = max((1.0 - 1.0 / stretch) ** 2, 0.97 * ratio_known, STEADY)
+                RESTORE(n, means, scatter, kept_n, kept_means, kept_scatter)
+                trial = EXTRAPOLATE(points, stretch, frame, diagonal, n, means, scatter)
+            known = 0
+
+
+def scatter_of_step(n, means, scatter, floor, total, w):
+    """What the M-step gets, w (k, d, d); the number of an empty component, or -1."""
+    k, d = means.shape
+    for j in range(k):
+        if not (n[j] > EMPTY_SHARE * total):
+            return j
+        for a in range(d):
+            for b in range(d):
+                w[j, a, b] = scatter[j, a, b]
+        for a in range(d):
+            noise = ROUNDING * abs(means[j, a])
+            if not (w[j, a, a] > noise * noise * n[j]):
+                for b in range(d):
+                    w[j, a, b] = 0.0
+                    w[j, b, a] = 0.0
+            w[j, a, a] += floor * n[j]
+    return -1
+
+
+def moments_of_sums(sums, where, diagonal, center, n, means, scatter):
+    """Statistics about their own means from those about the centers of the pass."""
+    k, d = means.shape
+    for j in range(k):
+        count = sums[0, j, 0]
+        n[j] = count
+        if count > 0.0:
+            for a in range(d):
+                shift = sums[0, j, 1 + a] / count
+                means[j, a] = center[j, a] + shift
+                for b in range(a if diagonal else 0, a + 1):
+                    value = sums[0, j, where[a, b]] - sums[0, j, 1 + b] * shift
+                    scatter[j, a, b] = max(value, 0.0) if a == b else value
+                    scatter[j, b, a] = scatter[j, a, b]

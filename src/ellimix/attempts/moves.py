@@ -20,7 +20,7 @@ Stacked = tuple[Array, Array, Array]  # counts (m, k), means (m, k, d), scatter 
 HALF = 2.0 / np.pi
 
 
-def splits(n: Array, means: Array, scatter: Array) -> Stacked:
+def splits(n: Array, means: Array, scatter: Array, scale: Array | None = None) -> Stacked:
     """All splits of one component of each of m fits: k starts with k + 1 components from each.
 
     Parameters
@@ -29,6 +29,8 @@ def splits(n: Array, means: Array, scatter: Array) -> Stacked:
     means : ndarray of shape (m, k, d)
     scatter : ndarray of shape (m, k, d, d)
         About the means.
+    scale : ndarray of shape (m, d), optional
+        Units of the columns in which the longest axis is the longest; by default all are 1.
 
     Returns
     -------
@@ -47,8 +49,10 @@ def splits(n: Array, means: Array, scatter: Array) -> Stacked:
     (array([4., 4.]), array([-0.798,  0.798]), array([1.454, 1.454]))
     """
     m, k = n.shape
-    values, vectors = eigen(scatter / np.where(n > 0.0, n, 1.0)[..., None, None])
-    spread, axis = np.maximum(values[..., -1], 0.0), _turned(vectors[..., -1])
+    unit = np.ones((m, 1, scatter.shape[-1])) if scale is None else scale[:, None]
+    within = scatter / np.where(n > 0.0, n, 1.0)[..., None, None] / _outer(unit)
+    values, vectors = eigen(within)
+    spread, axis = np.maximum(values[..., -1], 0.0), unit * _turned(vectors[..., -1])
     away = np.sqrt(HALF * spread)[..., None] * axis
     half = (scatter - (n * HALF * spread)[..., None, None] * _outer(axis)) / 2.0
     own = np.arange(k)
@@ -112,7 +116,9 @@ def merged(
     return count, mean, scatter[:, i] + scatter[:, j] + between
 
 
-def exchanges(n: Array, means: Array, scatter: Array, most: int) -> Stacked:
+def exchanges(
+    n: Array, means: Array, scatter: Array, most: int, scale: Array | None = None
+) -> Stacked:
     """Two components merged and a third one split, as Ueda et al. (2000) move a fit that is stuck.
 
     The `most` cheapest merges of each of m fits of at least 3 components, each with the split of
@@ -127,13 +133,23 @@ def exchanges(n: Array, means: Array, scatter: Array, most: int) -> Stacked:
     d = means.shape[-1]
     fewer = merges(n, means, scatter, most)
     s = fewer[0].shape[1]
-    cut = splits(*(part.reshape(m * s, *part.shape[2:]) for part in fewer))
+    repeated = None if scale is None else np.repeat(scale, s, axis=0)
+    flat = [part.reshape(m * s, *part.shape[2:]) for part in fewer]
+    cut = splits(flat[0], flat[1], flat[2], repeated)
     shapes = ((k,), (k, d), (k, d, d))
     counts, centers, within = (
         part[:, : k - 2].reshape(m, s * (k - 2), *shape)
         for part, shape in zip(cut, shapes, strict=True)
     )
     return counts, centers, within
+
+
+def units(n: Array, means: Array, scatter: Array) -> Array:
+    """Standard deviations of the columns over all rows of each fit, (m, d); 1 for a flat one."""
+    total = n.sum(axis=1)[:, None]
+    shift = means - (n[:, None] @ means) / total[:, None]
+    variances = scatter.diagonal(0, -2, -1).sum(axis=1) + (n[..., None] * shift**2).sum(axis=1)
+    return np.sqrt(np.where(variances > 0.0, variances / total, 1.0))
 
 
 def _costs(n: Array, scatter: Array, pairs: NDArray[np.intp], count: Array, within: Array) -> Array:
@@ -143,7 +159,8 @@ def _costs(n: Array, scatter: Array, pairs: NDArray[np.intp], count: Array, with
     scale = np.sqrt(np.where(variances > 0.0, variances, 1.0))
     unit = _outer(scale)[:, None]
     # as if each had one row more with the average variances: few rows lie in a flat
-    row = np.eye(scale.shape[-1]) * (variances / scale**2)[:, None, :, None]
+    # (a column without spread has it nowhere: there the row is what keeps the matrix regular)
+    row = np.eye(scale.shape[-1])
 
     def value(size: Array, matrix: Array) -> Array:
         size = np.where(size > 0.0, size, 1.0)
@@ -151,8 +168,7 @@ def _costs(n: Array, scatter: Array, pairs: NDArray[np.intp], count: Array, with
         return np.asarray(0.5 * size * np.linalg.slogdet(matrix)[1] - size * np.log(size))
 
     alone = value(n, scatter)
-    cost = value(count, within) - alone[:, pairs[:, 0]] - alone[:, pairs[:, 1]]
-    return np.nan_to_num(cost, nan=np.inf)
+    return np.asarray(value(count, within) - alone[:, pairs[:, 0]] - alone[:, pairs[:, 1]])
 
 
 def _outer(vectors: Array) -> Array:

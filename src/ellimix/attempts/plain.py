@@ -52,6 +52,7 @@ class PlainRunner:
         max_iter: int,
         judged: int | None = None,
         careful: bool = True,
+        accelerated: bool = False,
         stop: Callable[[], bool] | None = None,
     ) -> list[Ended]:
         """Run all of them; see `Runner`. None is given up: a pass serves the others anyway."""

@@ -29,7 +29,7 @@ def fit(
     /,
     *,
     components: int | None = None,
-    covariance: str = "VVV",
+    covariance: str = "auto",
     columns: str | None = None,
     weights: str | None = None,
     out: Path | None = None,
@@ -47,7 +47,8 @@ def fit(
         Number of components. Without it, 1 to 9 are tried and BIC chooses.
     covariance
         Covariance family: three letters (EII VII EEI VEI EVI VVI EEE VEE EVE VVE EEV VEV EVV VVV),
-        or full, tied, diag, spherical; for one column also E, V.
+        or full, tied, diag, spherical; for one column also E, V. With auto all are tried and BIC
+        chooses.
     columns
         Names of the columns to use, with commas between; by default all numeric ones.
     weights
@@ -63,9 +64,73 @@ def fit(
     """
     from ellimix.cli.jobs import FitOptions, fit_file
 
-    names = None if columns is None else tuple(name.strip() for name in columns.split(","))
+    names = _names(columns)
     options = FitOptions(data, components, covariance, names, weights, out, plot, seed, json)
     fit_file(options, Console())
+
+
+@app.command
+def select(
+    data: Path,
+    /,
+    *,
+    families: str = "all",
+    components: str = "1-9",
+    criterion: str = "bic",
+    time_budget: float | None = None,
+    top: int = 10,
+    columns: str | None = None,
+    weights: str | None = None,
+    out: Path | None = None,
+    plot: Path | None = None,
+    seed: int = 0,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Compare covariance families and numbers of components, best first.
+
+    Ctrl-C ends the search and shows the best so far.
+
+    Parameters
+    ----------
+    data
+        A .csv, .tsv, .parquet or .npy file.
+    families
+        Covariance families, with commas between; all, or sklearn (full,tied,diag,spherical).
+    components
+        Numbers of components, such as 1-9 or 2,4-6.
+    criterion
+        What chooses: bic, aic, aicc, sabic, icl, nec, cv (cross-validation) or slope.
+    time_budget
+        Seconds after which no further fit is begun.
+    top
+        Models to show at most.
+    columns
+        Names of the columns to use, with commas between; by default all numeric ones.
+    weights
+        A column of row weights.
+    out
+        Write the best model to this JSON file.
+    plot
+        Draw the criterion over the number of components to this file (.png, .svg, .pdf).
+    seed
+        Seed of the starts.
+    json
+        Print JSON, with all models, in place of the table.
+    """
+    from ellimix.cli.choice import Asked, parsed_components
+    from ellimix.cli.selecting import SelectOptions, select_file
+
+    named = _names(families) or ("all",)
+    asked = Asked(
+        named[0] if len(named) == 1 else named,
+        parsed_components(components),
+        criterion,
+        seed,
+        time_budget,
+    )
+    select_file(
+        SelectOptions(data, asked, _names(columns), weights, top, out, plot, json), Console()
+    )
 
 
 @app.command
@@ -145,6 +210,11 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _refuse("interrupted before there was a result") + 128
     return 0
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    """Names with commas between."""
+    return None if text is None else tuple(name.strip() for name in text.split(","))
 
 
 def _refuse(message: str) -> int:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -11,8 +10,10 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from ellimix.density.mixture import UNCERTAIN, Mixture, Scores
+from ellimix.report import FitReport
 from ellimix.selection import criteria
-from ellimix.selection.by_components import Cell
+from ellimix.selection import table as tables
+from ellimix.selection.search import Found
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.tables import Table
 
@@ -26,7 +27,8 @@ class Summary:
 
     mixture: Mixture
     scores: Scores
-    cells: Sequence[Cell]
+    report: FitReport
+    found: Found
     table: Table
     data: str
     files: dict[str, str]
@@ -35,7 +37,7 @@ class Summary:
     @classmethod
     def of(
         cls,
-        cells: Sequence[Cell],
+        found: Found,
         table: Table,
         source: MemorySource,
         data: str,
@@ -43,12 +45,12 @@ class Summary:
         reg_covar: float,
     ) -> Self:
         """The summary of the best cell, its components by descending weight."""
-        best = replace(cells[0], report=cells[0].report.by_weight())
-        mixture = best.report.mixture
-        if mixture is None:
+        if found.best.report is None or found.best.report.mixture is None:
             raise AssertionError("the best cell has a mixture")
+        report = found.best.report.by_weight()
+        mixture = found.best.report.mixture.by_weight()
         scores = mixture.score_rows(source)
-        return cls(mixture, scores, [best, *cells[1:]], table, data, files, reg_covar)
+        return cls(mixture, scores, report, found, table, data, files, reg_covar)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -84,20 +86,17 @@ class Summary:
 
     def notes(self) -> tuple[str, ...]:
         """What was left out, and what a careful reader should know of the fit."""
-        constant = np.ptp(self.table.rows, axis=0) == 0.0
-        flat = [name for name, is_flat in zip(self.names, constant, strict=True) if is_flat]
-        about = f"The column(s) {', '.join(flat)} are constant and tell no groups apart."
-        return (*self.table.ignored, *([about] if flat else []), *self.cells[0].report.warnings())
+        return (*self.table.ignored, *self.found.notes, *self.report.warnings())
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
-        report = self.cells[0].report
+        report, found = self.report, self.found
         return {
             "data": self.data,
             "n_rows": int(self.table.rows.shape[0]),
             "n_features": self.mixture.n_features,
             "feature_names": list(self.names),
-            "family": self.mixture.family.name,
+            "family": found.best.name,
             "family_in_words": self.mixture.family.words,
             "n_components": self.mixture.n_components,
             "log_likelihood": self.scores.log_likelihood,
@@ -110,7 +109,7 @@ class Summary:
             "start": report.start,
             "reg_covar": self.reg_covar,
             "components": self.components(),
-            "bic_by_components": {str(c.n_components): c.bic for c in self.cells if c.sound},
+            "cells": tables.plain(tables.rows(found.cells, found.criterion)),
             "notes": list(self.notes()),
             "files": self.files,
         }
@@ -126,7 +125,7 @@ def print_summary(summary: Summary, console: Console) -> None:
     say(f"{summary.data}: {n:,} rows{weighted}, {mixture.n_features} columns")
     say(
         f"Mixture of {mixture.n_components} Gaussian component{plural}, {mixture.family.words} "
-        f"({mixture.family.name}){_chosen(summary)}\n"
+        f"({summary.found.best.name}){_chosen(summary)}\n"
     )
     say(
         f"  log-likelihood {scores.log_likelihood:,.3f}    parameters {mixture.n_parameters}\n"
@@ -154,14 +153,27 @@ def _plain(console: Console) -> Any:
 
 
 def _chosen(summary: Summary) -> str:
-    if len(summary.cells) == 1:
+    """Among how many the model was chosen, and how far behind the next one is."""
+    found = summary.found
+    if len(found.cells) == 1:
         return ""
-    sizes = sorted(cell.n_components for cell in summary.cells)
-    text = f", chosen by BIC among {sizes[0]} to {sizes[-1]} components"
-    runner_up = next((cell for cell in summary.cells[1:] if cell.sound), None)
-    if runner_up is not None:
-        gap = runner_up.bic - summary.cells[0].bic
-        text += f" (next: {runner_up.n_components}, BIC {gap:,.1f} higher)"
+    families = {cell.name for cell in found.cells}
+    sizes = sorted({cell.n_components for cell in found.cells})
+    parts = []
+    if len(families) > 1:
+        parts.append(f"{len(families)} families")
+    if len(sizes) > 1:
+        parts.append(f"{sizes[0]} to {sizes[-1]} components")
+    name = found.criterion.upper()
+    text = f", chosen by {name} among {' and '.join(parts)}"
+    first, second = criteria.order(found.cells, found.criterion)[:2]
+    runner_up = found.cells[second]
+    if runner_up.ok:
+        values = criteria.values(found.cells, found.criterion)
+        gap = float(values[second] - values[first])
+        size, family = str(runner_up.n_components), runner_up.name
+        which = " ".join([family] * (len(families) > 1) + [size] * (len(sizes) > 1))
+        text += f" (next: {which}, {name} {gap:,.1f} higher)"
     return text
 
 

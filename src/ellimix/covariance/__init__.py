@@ -15,7 +15,16 @@ from ellimix.covariance.ellipsoidal import EEE, EVV, VEE, VVV
 from ellimix.covariance.oriented import EEV, EVE, VEV, VVE
 from ellimix.covariance.spherical import EII, VII
 
-__all__ = ["ALIASES", "FAMILIES", "ONE_FEATURE", "Covariance", "Family", "Structure", "parse"]
+__all__ = [
+    "ALIASES",
+    "FAMILIES",
+    "ONE_FEATURE",
+    "Covariance",
+    "Family",
+    "Structure",
+    "name_for",
+    "parse",
+]
 
 _ALL: Final[tuple[Family, ...]] = (
     EII(), VII(),
@@ -64,3 +73,15 @@ def parse(name: str, n_features: int | None = None) -> Family:
             f"{', '.join(ALIASES)} (scikit-learn's names); or E, V for one feature."
         )
     return family
+
+
+def name_for(family: Family, n_features: int) -> str:
+    """A family's name for so many features: its letter for the volume where there is but one.
+
+    Examples
+    --------
+    >>> from ellimix.covariance import FAMILIES, name_for
+    >>> name_for(FAMILIES["VII"], 1), name_for(FAMILIES["VII"], 2)
+    ('V', 'VII')
+    """
+    return family.name[0] if n_features == 1 else family.name

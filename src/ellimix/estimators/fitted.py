@@ -1,61 +1,41 @@
-"""What an estimator can do once it holds a mixture: the methods that do not fit."""
+"""What an estimator that is one mixture has: its parameters, and ways to be made from them."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from os import PathLike
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    ClusterMixin,
-    DensityMixin,
-    TransformerMixin,
-)
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ellimix.covariance import Family, parse
-from ellimix.density.mixture import Mixture, Scores
-from ellimix.errors import DataError
+from ellimix.covariance import Family, name_for, parse
+from ellimix.density.mixture import Mixture
+from ellimix.engines import Engine
+from ellimix.errors import Status
 from ellimix.estimators.attributes import ParameterAttribute
 from ellimix.estimators.callbacks import CallbackSupport
-from ellimix.estimators.clusters import ClusterLevel
-from ellimix.persist import load, save
-from ellimix.records import Array, Rows
-from ellimix.selection import criteria
+from ellimix.estimators.methods import MixtureMethods
+from ellimix.persist import load
+from ellimix.report import FitReport
 from ellimix.sources.memory import MemorySource
 
 
-class FittedMixture(
-    CallbackSupport,
-    ClusterLevel,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    ClusterMixin,
-    DensityMixin,
-    BaseEstimator,
-):
-    """Abstract base of the estimators: everything that needs `mixture_` only.
+class FittedMixture(CallbackSupport, MixtureMethods):
+    """Abstract base of the estimators around one mixture: its parameters as attributes.
 
-    scikit-learn's mixins are what makes this a base class and not a set of functions.
+    Sound parameters can be assigned, too, and make a mixture of their own.
     """
 
     covariance_type: str
-    mixture_: Mixture
+    order: str
+    report_: FitReport
+    labels_: NDArray[np.int64]
 
     weights_ = ParameterAttribute(lambda mixture: mixture.weights)
     means_ = ParameterAttribute(lambda mixture: mixture.means)
     covariances_ = ParameterAttribute(lambda mixture: mixture.covariance.values)
     precisions_ = ParameterAttribute(lambda mixture: mixture.covariance.precisions())
     precisions_cholesky_ = ParameterAttribute(lambda mixture: mixture.covariance.factor)
-
-    @abstractmethod
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Fit the mixture."""
 
     @classmethod
     def from_mixture(cls, mixture: Mixture) -> Self:
@@ -137,226 +117,44 @@ class FittedMixture(
         """
         return cls.from_mixture(load(path))
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the mixture to a JSON file (see `ellimix.save`).
-
-        Nothing else is kept: after `load`, call `combine` again for clusters.
-        """
-        check_is_fitted(self)
-        save(self.mixture_, path)
+    @property
+    def n_components_(self) -> int:
+        """Number of components of the mixture."""
+        return self._fitted("n_components_").n_components
 
     @property
-    def n_parameters_(self) -> int:
-        """Number of free parameters: weights, means and covariances."""
-        if "mixture_" not in vars(self):
-            raise AttributeError(
-                f"This {type(self).__name__} has no n_parameters_: it is not fitted yet."
-            )
-        return self.mixture_.n_parameters
-
-    def _n_parameters(self) -> int:
-        """scikit-learn's private name, which much code in the wild calls."""
-        return self.n_parameters_
-
-    def transform(self, X: Any) -> Rows:
-        """Responsibilities, (n, k), as the features that a later step gets."""
-        return self.predict_proba(X)
-
-    def score_samples(self, X: Any) -> Rows:
-        """Log-density of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-
-        Returns
-        -------
-        log_density : ndarray of shape (n,)
-            Natural logarithm.
-
-        Examples
-        --------
-        >>> from ellimix import GaussianMixture
-        >>> model = GaussianMixture.from_parameters([1.0], [[0.0]], [1.0], covariance_type="V")
-        >>> model.score_samples([[0.0], [1.0]]).round(4)
-        array([-0.9189, -1.4189])
-        """
-        rows = self._rows(X)
-        return _like(self.mixture_.log_density(rows), rows)
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Mean log-density of the rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-        y : ignored
-        sample_weight : array-like of shape (n,), optional
-            Non-negative row weights.
-
-        Returns
-        -------
-        score : float
-            In nats per unit of weight.
-
-        Examples
-        --------
-        >>> from ellimix import GaussianMixture
-        >>> model = GaussianMixture.from_parameters([1.0], [[0.0]], [1.0], covariance_type="V")
-        >>> round(model.score([[0.0], [1.0]], sample_weight=[3.0, 1.0]), 4)
-        -1.0439
-        """
-        scores = self._scores(X, sample_weight)
-        return scores.log_likelihood / scores.weight
-
-    def bic(self, X: Any, sample_weight: Any = None) -> float:
-        """Bayesian information criterion, -2 log L + p log n; smaller is better.
-
-        Schwarz (1978). n is the number of rows, or the sum of `sample_weight`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-        sample_weight : array-like of shape (n,), optional
-
-        Examples
-        --------
-        >>> from ellimix import GaussianMixture, datasets
-        >>> X, _ = datasets.faithful()
-        >>> fits = [GaussianMixture(k, random_state=0).fit(X) for k in (1, 2)]
-        >>> [round(fit.bic(X)) for fit in fits]
-        [2608, 2322]
-        """
-        scores = self._scores(X, sample_weight)
-        return criteria.bic(scores.log_likelihood, self.n_parameters_, scores.weight)
-
-    def aic(self, X: Any, sample_weight: Any = None) -> float:
-        """Akaike information criterion, -2 log L + 2 p (Akaike 1974); smaller is better.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-        sample_weight : array-like of shape (n,), optional
-
-        Examples
-        --------
-        >>> from ellimix import GaussianMixture, datasets
-        >>> X, _ = datasets.faithful()
-        >>> model = GaussianMixture(random_state=0).fit(X)
-        >>> round(model.bic(X) - model.aic(X), 3)  # 5 parameters times (log 272 - 2)
-        18.029
-        """
-        scores = self._scores(X, sample_weight)
-        return criteria.aic(scores.log_likelihood, self.n_parameters_)
-
-    def icl(self, X: Any, sample_weight: Any = None) -> float:
-        """Integrated completed likelihood: BIC - 2 sum log max_k r_k; smaller is better.
-
-        Biernacki, Celeux & Govaert (2000), with each row assigned to its most probable component.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-        sample_weight : array-like of shape (n,), optional
-
-        Examples
-        --------
-        >>> from ellimix import GaussianMixture, datasets
-        >>> X, _ = datasets.faithful()
-        >>> model = GaussianMixture(2, random_state=0).fit(X)
-        >>> round(model.icl(X) - model.bic(X), 1)  # hardly any row is uncertain
-        0.5
-        """
-        scores = self._scores(X, sample_weight)
-        return criteria.icl(
-            scores.log_likelihood, self.n_parameters_, scores.weight, scores.classification
-        )
-
-    def sample(
-        self, n_samples: int = 1, rng: np.random.Generator | int | None = None
-    ) -> tuple[Rows, NDArray[np.int64]]:
-        """Draw rows from the mixture.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-        rng : numpy.random.Generator or int, optional
-            A generator, or a seed that gives the same rows at each call. By default every call
-            draws anew; with `random_state` set, the sequence of calls is reproducible.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, d)
-            Grouped by component.
-        labels : ndarray of shape (n_samples,)
-
-        Raises
-        ------
-        ValueError
-            `n_samples` is below 1.
-
-        Examples
-        --------
-        >>> from ellimix import GaussianMixture
-        >>> model = GaussianMixture.from_parameters([1.0], [[5.0]], [1.0], covariance_type="V")
-        >>> X, labels = model.sample(1000, rng=0)
-        >>> X.shape, round(X.mean())
-        ((1000, 1), 5)
-        """
-        check_is_fitted(self)
-        if n_samples < 1:
-            raise ValueError(
-                f"Invalid value for 'n_samples': {n_samples}. Ask for at least one row."
-            )
-        if rng is None:
-            if "_stream" not in vars(self):
-                seed = check_random_state(self.random_state).randint(0, 2**31 - 1, size=4)
-                self._stream = np.random.default_rng(seed)
-            rng = self._stream
-        rows, labels = self.mixture_.sample(int(n_samples), rng)
-        return rows.astype(vars(self).get("_dtype", np.float64), copy=False), labels
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
-    @property
-    def _n_features_out(self) -> int:
-        return self.mixture_.n_components
+    def covariance_type_(self) -> str:
+        """The mixture's covariance family: three letters; E or V for one feature."""
+        mixture = self._fitted("covariance_type_")
+        return name_for(mixture.family, mixture.n_features)
 
     def _family(self, d: int) -> Family:
+        """The family that was asked for, or what the search chose."""
+        if self.covariance_type == "auto":
+            return self._fitted("covariance family").family
         return parse(self.covariance_type, d)
 
-    def _rows(self, X: Any) -> Rows:
-        """Rows of the fitted columns."""
-        check_is_fitted(self)
-        rows: Rows = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        return rows
+    def _names(self) -> tuple[str, ...] | None:
+        names = getattr(self, "feature_names_in_", None)
+        return None if names is None else tuple(map(str, names))
 
-    def _scores(self, X: Any, sample_weight: Any) -> Scores:
-        """One pass over the rows."""
-        source = self._source(X, sample_weight)  # first: it checks that there is a mixture
-        return self.mixture_.score_rows(source)
-
-    def _source(self, X: Any, sample_weight: Any) -> MemorySource:
-        """Rows of the fitted columns, with weights."""
-        rows = self._rows(X)
-        return MemorySource(rows, row_weights(sample_weight, rows.shape[0]))
-
-
-def row_weights(sample_weight: Any, n: int) -> Array | None:
-    """Row weights as float64 (n,); a number stands for n times itself."""
-    if sample_weight is None:
-        return None
-    weight = np.asarray(sample_weight, dtype=np.float64)
-    if weight.ndim == 0:
-        return np.full(n, float(weight))
-    if weight.ndim != 1:
-        raise DataError(f"Sample weights must be 1D array or scalar, got {weight.ndim} dimensions.")
-    return weight
-
-
-def _like(values: Array, rows: Rows) -> Rows:
-    """`values` in the rows' floating type."""
-    return values.astype(np.float32) if rows.dtype == np.float32 else values
+    def _keep(
+        self, best: FitReport, reports: list[FitReport], source: MemorySource, engine: Engine
+    ) -> None:
+        """Write the fitted attributes."""
+        if self.order == "weight":
+            best = best.by_weight()
+        mixture = best.mixture
+        if mixture is None:
+            raise AssertionError("the best fit has a mixture")
+        for stale in ("_assigned", "_stream", "clusters_", "search_"):
+            self.__dict__.pop(stale, None)
+        self._dtype = source.rows.dtype
+        self.mixture_ = mixture
+        self.report_ = best
+        self.reports_ = reports
+        self.converged_ = best.status is Status.CONVERGED
+        self.n_iter_ = best.n_iter
+        self.lower_bound_ = best.objective
+        self.lower_bounds_ = list(best.trace)
+        self.labels_ = mixture.score_rows(source, engine).labels

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, final
@@ -22,14 +21,17 @@ from ellimix.density.mixture import Mixture
 from ellimix.em import Fits, Observer, Task, run
 from ellimix.engines import NAMES, Engine, choose
 from ellimix.errors import DataError, FitFailed, FitWarning, Status
+from ellimix.estimators.automatic import AUTO, MML, fit_automatically, is_open
 from ellimix.estimators.callbacks import FitCallbacks, with_callbacks
-from ellimix.estimators.fitted import FittedMixture, row_weights
+from ellimix.estimators.fitted import FittedMixture
+from ellimix.estimators.methods import row_weights
 from ellimix.estimators.starting import GivenParameters, first_steps
-from ellimix.estimators.verbose import VerboseObserver
+from ellimix.estimators.verbose import VerboseObserver, all_of
 from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.records import Factor
 from ellimix.report import FitReport
 from ellimix.sampling import begun_on_sample
+from ellimix.selection.criteria import CRITERIA
 from ellimix.sources.memory import MemorySource
 from ellimix.starts import STARTS, Beginning, Given, Start
 
@@ -44,13 +46,13 @@ class GaussianMixture(FittedMixture):
 
     Parameters
     ----------
-    n_components : int, default=1
-        Number of components, k.
+    n_components : int or "auto", default=1
+        Number of components, k. ``"auto"`` chooses among 1 to 9 by `criterion`.
     covariance_type : str, default="full"
         A covariance family by its three letters (volume, shape, orientation; E equal, V varying,
         I none): EII VII EEI VEI EVI VVI EEE VEE EVE VVE EEV VEV EVV VVV. Or one of scikit-learn's
         names, ``full`` (VVV), ``tied`` (EEE), ``diag`` (VVI), ``spherical`` (VII). Or, for one
-        feature, E or V.
+        feature, E or V. ``"auto"`` chooses among all by `criterion`.
     tol : float, default=1e-3
         A fit has converged when the mean log-likelihood of the rows changes by less, in nats.
     reg_covar : float, default=1e-6
@@ -94,6 +96,11 @@ class GaussianMixture(FittedMixture):
         large data, perhaps to another maximum. None is EM alone. The objective never falls,
         whichever is chosen. With ``tol=0``, a given number of iterations, ``"auto"`` is EM alone.
         `report_.steps` says what was done.
+    criterion : str, default="bic"
+        What chooses where `n_components` or `covariance_type` is ``"auto"``: bic, aic, aicc, sabic,
+        icl, nec, cv or slope, by a `GaussianMixtureSearch`, which chooses its own starts and
+        iterations. Or ``"mml"``, for ``n_components="auto"``: one fit that begins with up to 30
+        components and loses those that do not pay (Figueiredo & Jain 2002).
 
     Attributes
     ----------
@@ -111,13 +118,21 @@ class GaussianMixture(FittedMixture):
     n_iter_ : int
         Iterations of the best fit.
     lower_bound_ : float
-        Mean log-likelihood of the rows at the best fit's last E-step, in nats.
+        Mean log-likelihood of the rows at the best fit's last E-step, in nats; by "mml", minus the
+        message length per unit of row weight.
     lower_bounds_ : list of float
         The same at each iteration.
     labels_ : ndarray of shape (n,)
         Most probable component of each row.
     n_parameters_ : int
         Number of free parameters.
+    n_components_ : int
+        Number of components, given or chosen.
+    covariance_type_ : str
+        The covariance family, given or chosen: three letters; E or V for one feature.
+    search_ : GaussianMixtureSearch or tuple of Annihilation
+        Where something was ``"auto"``: what was compared. By "mml" a run for each family, that
+        with the shortest message first; the guard may have passed it over.
     clusters_ : ClusterTree
         The components merged into clusters, after `combine`.
     mixture_ : Mixture
@@ -154,8 +169,8 @@ class GaussianMixture(FittedMixture):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "covariance_type": [StrOptions({*FAMILIES, *ALIASES, *ONE_FEATURE})],
+        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({AUTO})],
+        "covariance_type": [StrOptions({*FAMILIES, *ALIASES, *ONE_FEATURE, AUTO})],
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
@@ -171,15 +186,12 @@ class GaussianMixture(FittedMixture):
         "order": [StrOptions({"fitted", "weight"})],
         "engine": [StrOptions({"auto", *NAMES})],
         "acceleration": [StrOptions({*ACCELERATORS, "sample"}), None],
+        "criterion": [StrOptions({*CRITERIA, MML})],
     }
-
-    mixture_: Mixture
-    report_: FitReport
-    labels_: NDArray[np.int64]
 
     def __init__(
         self,
-        n_components: int = 1,
+        n_components: int | str = 1,
         *,
         covariance_type: str = "full",
         tol: float = 1e-3,
@@ -197,6 +209,7 @@ class GaussianMixture(FittedMixture):
         order: str = "fitted",
         engine: str = "auto",
         acceleration: str | None = "auto",
+        criterion: str = "bic",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -215,6 +228,7 @@ class GaussianMixture(FittedMixture):
         self.order = order
         self.engine = engine
         self.acceleration = acceleration
+        self.criterion = criterion
 
     # -- fitting ---------------------------------------------------------------------------------
 
@@ -249,35 +263,18 @@ class GaussianMixture(FittedMixture):
         """
         rows = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         source = MemorySource(rows, row_weights(sample_weight, rows.shape[0]))
-        usable = rows.shape[0] if source.weight is None else np.count_nonzero(source.weight)
-        if usable < self.n_components:
-            raise DataError(
-                "Expected n_samples >= n_components but got "
-                f"n_components = {self.n_components}, n_samples = {usable}"
-                + ("" if source.weight is None else " with a positive weight")
-            )
-        engine = self._engine(source)
-        source = source.placed(engine)
-        tasks = self._tasks(source, engine)
+        self._check_size(source)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         callbacks = FitCallbacks(
             self,
             {"X": X, "y": y, "metadata": metadata},
-            self.max_iter,
+            0 if is_open(self) else self.max_iter,  # a search has iterations of many models
             partial(self._best_so_far, rows.dtype),
         )
-        observers: list[Observer] = [callbacks.observe] if callbacks.listening else []
-        if self.verbose:
-            verbose = VerboseObserver(int(self.verbose), self.verbose_interval, len(tasks))
-            observers.append(verbose.observe)
-        reports = run(
-            source,
-            engine,
-            tasks,
-            _all_of(observers),
-            self._names(),
-        )
-        self._keep(_best(reports), reports, source, engine)
+        if is_open(self):
+            fit_automatically(self, X, source, sample_weight)
+        else:
+            self._run(source, callbacks)
         callbacks.finish()
         return self
 
@@ -285,6 +282,28 @@ class GaussianMixture(FittedMixture):
         """Fit the mixture and return `labels_`. Parameters and errors as for `fit`."""
         labels: NDArray[np.int64] = self.fit(X, y, sample_weight=sample_weight).labels_
         return labels
+
+    def _check_size(self, source: MemorySource) -> None:
+        usable = source.n_rows if source.weight is None else np.count_nonzero(source.weight)
+        if self.n_components != AUTO and usable < int(self.n_components):
+            raise DataError(
+                "Expected n_samples >= n_components but got "
+                f"n_components = {self.n_components}, n_samples = {usable}"
+                + ("" if source.weight is None else " with a positive weight")
+            )
+
+    def _run(self, source: MemorySource, callbacks: FitCallbacks) -> None:
+        """Fit the model that was asked for, from all starts, and keep the best."""
+        engine = self._engine(source)
+        source = source.placed(engine)
+        tasks = self._tasks(source, engine)
+        observers: list[Observer] = [callbacks.observe] if callbacks.listening else []
+        if self.verbose:
+            verbose = VerboseObserver(int(self.verbose), self.verbose_interval, len(tasks))
+            observers.append(verbose.observe)
+        reports = run(source, engine, tasks, all_of(observers), self._names())
+        self._keep(_best(reports), reports, source, engine)
+        self._warn()
 
     def _engine(self, source: MemorySource) -> Engine:
         """The engine that was asked for, or that suits the work."""
@@ -295,7 +314,7 @@ class GaussianMixture(FittedMixture):
 
     def _tasks(self, source: MemorySource, engine: Engine) -> list[Task]:
         """The fits to run: one a start, or one that goes on from the last fit."""
-        k, d = self.n_components, source.n_features
+        k, d = int(self.n_components), source.n_features
         inference = MaximumLikelihood(self._family(d), float(self.reg_covar))
         if self.warm_start and hasattr(self, "converged_"):
             self._check_warm_start(inference.family, k, d)
@@ -333,10 +352,6 @@ class GaussianMixture(FittedMixture):
             return STARTS[self.init_params]
         return Given(np.asarray(self.init_params))
 
-    def _names(self) -> tuple[str, ...] | None:
-        names = getattr(self, "feature_names_in_", None)
-        return None if names is None else tuple(map(str, names))
-
     def _check_warm_start(self, family: Family, k: int, d: int) -> None:
         old = self.mixture_
         if (old.family.name, old.n_components, old.n_features) != (family.name, k, d):
@@ -364,37 +379,13 @@ class GaussianMixture(FittedMixture):
             "lower_bounds_": list(best.trace),
         }
 
-    def _keep(
-        self, best: FitReport, reports: list[FitReport], source: MemorySource, engine: Engine
-    ) -> None:
-        """Write the fitted attributes, and warn where there is reason."""
-        if self.order == "weight":
-            best = best.by_weight()
-        mixture = best.mixture
-        if mixture is None:
-            raise AssertionError("the best fit has a mixture")
-        for stale in ("_assigned", "_stream", "clusters_"):
-            self.__dict__.pop(stale, None)
-        self._dtype = source.rows.dtype
-        self.mixture_ = mixture
-        self.report_ = best
-        self.reports_ = reports
-        self.converged_ = best.status is Status.CONVERGED
-        self.n_iter_ = best.n_iter
-        self.lower_bound_ = best.objective
-        self.lower_bounds_ = list(best.trace)
-        self.labels_ = mixture.score_rows(source, engine).labels
-        if best.status is Status.MAX_ITER and self.max_iter > 0:
-            warnings.warn(best.message, ConvergenceWarning, stacklevel=5)
-        elif best.status is Status.INTERRUPTED or best.status.failed:
-            warnings.warn(best.message, FitWarning, stacklevel=5)
-
-
-def _all_of(observers: Sequence[Observer]) -> Observer | None:
-    """One observer for several, all of which see every iteration."""
-    if not observers:
-        return None
-    return lambda fits: sum(observer(fits) for observer in observers) > 0
+    def _warn(self) -> None:
+        """Warn where there is something to know of the fit."""
+        report = self.report_
+        if report.status is Status.MAX_ITER and self.max_iter > 0:
+            warnings.warn(report.message, ConvergenceWarning, stacklevel=6)
+        elif report.status is Status.INTERRUPTED or report.status.failed:
+            warnings.warn(report.message, FitWarning, stacklevel=6)
 
 
 def _best(reports: list[FitReport]) -> FitReport:

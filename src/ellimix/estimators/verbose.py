@@ -1,10 +1,41 @@
-"""What `verbose` prints, in scikit-learn's words."""
+"""Those who watch a fit: what `verbose` prints, in scikit-learn's words."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from time import perf_counter
 
-from ellimix.em import Fits, Progress
+from ellimix.em import Fits, Observer, Progress
+from ellimix.selection.annihilation import Standing
+
+
+def print_step(step: str, share: float) -> None:
+    """A step of a search, and the share of the work that lies behind it."""
+    print(f"Search: {share:4.0%}  {step}")
+
+
+class StandingPrinter:
+    """Prints the progress of an annihilation.
+
+    Parameters
+    ----------
+    family : str
+    interval : int
+        Iterations between prints.
+    """
+
+    def __init__(self, family: str, interval: int) -> None:
+        self._family, self._interval, self._seen = family, interval, 0
+
+    def observe(self, standing: Standing) -> bool:
+        """Print where the run stands; never asks to stop."""
+        self._seen += 1
+        if self._seen % self._interval == 0:
+            print(
+                f"{self._family}: iteration {self._seen}, {standing.n_components} components, "
+                f"message length {standing.length:.3f} nats"
+            )
+        return False
 
 
 class VerboseObserver:
@@ -58,3 +89,10 @@ class VerboseObserver:
         if self._verbose < 2 or not fit.trace:
             return line
         return f"{line} time lapse {lapse:.5f}s\t lower bound {fit.trace[-1]:.5f}."
+
+
+def all_of(observers: Sequence[Observer]) -> Observer | None:
+    """One observer for several, all of which see every iteration."""
+    if not observers:
+        return None
+    return lambda fits: sum(observer(fits) for observer in observers) > 0

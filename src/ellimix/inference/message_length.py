@@ -131,8 +131,11 @@ class MessageLength:
         return float(out) if out.ndim == 0 else out
 
     def price(self, d: int) -> float:
-        """N/2 log(n / 12): what a component's parameters take with all rows to itself, in nats."""
-        return self.least_count(d) * max(0.0, math.log(self.weight / GRAIN))
+        """N/2 log(n / 12): what a component's parameters take with all rows to itself, in nats.
+
+        With fewer than 33 rows N/2: a measure of what a component is worth should not vanish.
+        """
+        return self.least_count(d) * max(1.0, math.log(self.weight / GRAIN))
 
     def length(self, log_likelihood: float, model: Parameters) -> float:
         """The message length of one mixture and the rows, in nats (eq. 15).

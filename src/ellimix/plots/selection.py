@@ -213,7 +213,7 @@ def _name(ax: Axes, cells: Sequence[Cell], best: int, value: float) -> None:
     side = "left" if k == min(sizes) else "right" if k == max(sizes) else "center"
     side = "center" if min(sizes) == max(sizes) else side
     ax.annotate(
-        f"{cells[best].family}, {k}: {number}",
+        f"{cells[best].name}, {k}: {number}",
         (k, value),
         xytext=({"left": -7, "center": 0, "right": 7}[side], -11),
         textcoords="offset points",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -18,7 +18,14 @@ from ellimix.selection.guard import Guard
 
 Key = tuple[str, int]  # family, number of components
 
-SAME = 1e-2  # nats within which two fits have reached the same optimum
+# Up to so many rows a nat is a nat. With more, fits that differ by one differ in ever less that
+# matters, and EM takes ever longer to tell them apart.
+LIKE_ROWS = 500.0
+NEAR = 0.5  # nats below the best of a fit that may end above it
+CLOSE = 4  # such fits that are kept, with the best; fewer of many rows, in proportion
+APART = 5e-3  # nats between two fits that are not the same
+DISTINCT = 0.003  # of all rows: a difference of counts that tells partitions apart
+SAME = 0.1  # nats within which two fits are on the way to the same optimum
 
 
 @final
@@ -40,6 +47,13 @@ class Solution:
         i = self.index
         return self.ended.n[i], self.ended.means[i], self.ended.scatter[i]
 
+    def like(self, other: Solution) -> bool:
+        """Whether it is about the same fit: as good, and with the same counts."""
+        if abs(self.log_likelihood - other.log_likelihood) > APART:
+            return False
+        mine, its = np.sort(self.start[0]), np.sort(other.start[0])
+        return bool(np.abs(mine - its).max() <= DISTINCT * mine.sum())
+
     @property
     def name(self) -> str:
         """Where its start came from."""
@@ -52,6 +66,7 @@ class Entry:
     """What is known of one cell."""
 
     best: Solution | None = None  # of those that the guard lets pass
+    close: list[Solution] = field(default_factory=list)  # fits that may end above it
     spurious: Solution | None = None
     failure: tuple[Ended, int] | None = None
     ends: list[float] = field(default_factory=list)  # log-likelihoods of runs to their ends
@@ -61,10 +76,9 @@ class Entry:
         """The best log-likelihood, in nats; -inf where there is none."""
         return -np.inf if self.best is None else self.best.log_likelihood
 
-    @property
-    def agreed(self) -> int:
+    def agreed(self, scale: float) -> int:
         """Runs that reached the best optimum."""
-        return int(sum(abs(end - self.value) <= SAME for end in self.ends))
+        return int(sum(abs(end - self.value) <= SAME * scale for end in self.ends))
 
 
 @final
@@ -90,6 +104,23 @@ class Setting:
     n_features: int
     weight: float
 
+    def n_parameters(self, key: Key) -> int:
+        """Free parameters of a cell's models."""
+        family, k = key
+        return k - 1 + k * self.n_features + FAMILIES[family].n_parameters(k, self.n_features)
+
+    def overfull(self, key: Key) -> bool:
+        """Whether a cell's models have too many parameters for the rows; one component may."""
+        if key[1] == 1:
+            return False
+        rows = self.weight / self.observation
+        return self.guard.overfull(rows, self.n_features, self.n_parameters(key))
+
+    @property
+    def scale(self) -> float:
+        """How many nats count as one: with more rows than `LIKE_ROWS` each counts for less."""
+        return max(1.0, self.weight / LIKE_ROWS)
+
 
 @final
 class Board:
@@ -111,17 +142,15 @@ class Board:
     def __iter__(self) -> Iterator[Key]:
         return iter(self._entries)
 
-    def emptied(self, weight: float) -> Board:
+    def emptied(self, setting: Setting) -> Board:
         """A board of the same cells over other rows, of which nothing is known yet."""
-        setting = replace(self.setting, weight=weight)
         return Board(self.families, self.components, setting)
 
     def bic(self, key: Key) -> float:
-        """BIC of a cell's best fit; inf where there is none."""
-        family, k = key
-        d = self.setting.n_features
-        parameters = k - 1 + k * d + FAMILIES[family].n_parameters(k, d)
-        return bic(self[key].value, parameters, self.setting.weight)
+        """BIC of a cell's best fit; inf where there is none that may be chosen."""
+        if self.setting.overfull(key):
+            return np.inf
+        return bic(self[key].value, self.setting.n_parameters(key), self.setting.weight)
 
     def __contains__(self, key: object) -> bool:
         return key in self._entries
@@ -154,25 +183,50 @@ class Board:
             return False
         if to_end:
             entry.ends += value[found & ~group.given_up].tolist()
+        self._keep_close(entry, group)
         ahead = np.flatnonzero(value > entry.value)  # the others change nothing
         if not ahead.size:
             return False
-        ahead = ahead[np.argsort(-value[ahead], kind="stable")]
-        spurious = self._spurious(group, ahead)
-        bad, good = ahead[spurious], ahead[~spurious]
-        known = -np.inf if entry.spurious is None else entry.spurious.log_likelihood
-        if bad.size and value[bad[0]] > known:
-            entry.spurious = Solution(group, int(bad[0]))
-        if not good.size:
+        best = self._best_sound(group, ahead[np.argsort(-value[ahead], kind="stable")])
+        if best < 0:
             return False
-        better = bool(value[good[0]] > entry.value + SAME)
-        entry.best = Solution(group, int(good[0]))
+        better = bool(value[best] > entry.value + SAME * self.setting.scale)
+        entry.best = Solution(group, best)
         return better
+
+    def _keep_close(self, entry: Entry, group: Ended) -> None:
+        """Remember fits that are not far below the best: on the way none has quite ended."""
+        value, scale = group.log_likelihood, self.setting.scale
+        best = max(entry.value, float(value.max()))
+        near = np.flatnonzero((value > best - NEAR * scale) & ~group.given_up)
+        found = [Solution(group, int(i)) for i in near]
+        found += [s for s in entry.close if s.log_likelihood > best - NEAR * scale]
+        entry.close.clear()
+        for solution in sorted(found, key=lambda s: -s.log_likelihood):
+            if not any(solution.like(other) for other in entry.close):
+                entry.close.append(solution)
+        del entry.close[max(1, round(CLOSE / scale)) :]
+
+    def _best_sound(self, group: Ended, ahead: NDArray[np.intp]) -> int:
+        """The first of these fits, best first, that the guard lets pass; -1 for none."""
+        entry = self._entries[group.family.name, group.n.shape[1]]
+        # as a rule the first one is sound, and the others need no judgement
+        for which in (ahead[:1], ahead[1:]):
+            if not which.size:
+                return -1
+            spurious = self._spurious(group, which)
+            known = -np.inf if entry.spurious is None else entry.spurious.log_likelihood
+            if spurious[0] and group.log_likelihood[which[0]] > known:
+                entry.spurious = Solution(group, int(which[0]))
+            if not spurious.all():
+                return int(which[np.argmin(spurious)])
+        return -1
 
     def _spurious(self, group: Ended, which: NDArray[np.intp]) -> NDArray[np.bool_]:
         setting = self.setting
         counts, resolution = group.n[which] / setting.observation, setting.resolution
-        clear = setting.guard.clearly_sound(counts, group.factor[which], resolution)
+        factor = group.factor[which]
+        clear = setting.guard.clearly_sound(group.family, counts, factor, resolution)
         out = ~clear
         if out.any():
             models, doubtful = group.models().at(which[out]), counts[out]

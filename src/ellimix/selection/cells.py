@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import final
 
-from ellimix.covariance import FAMILIES
+from ellimix.covariance import FAMILIES, name_for
 from ellimix.density.mixture import Mixture
 from ellimix.report import FitReport
 
@@ -71,6 +71,11 @@ class Cell:
     agreed: int
     set_aside: float
     n_features: int
+
+    @property
+    def name(self) -> str:
+        """The family as it is shown: three letters; E or V for one feature."""
+        return name_for(FAMILIES[self.family], self.n_features)
 
     @property
     def mixture(self) -> Mixture | None:

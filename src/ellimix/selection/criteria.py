@@ -267,6 +267,13 @@ def order(cells: Sequence[Cell], name: str) -> NDArray[np.intp]:
     DataError
         As `values`.
     """
-    value, tie = values(cells, name), values(cells, "bic")
+    value, tie = (_to_rounding(values(cells, by)) for by in (name, "bic"))
     bad = np.array([not cell.ok for cell in cells], dtype=bool)
     return np.lexsort((tie, value, np.isnan(value), bad))
+
+
+def _to_rounding(values: Array) -> Array:
+    """The values to ten digits of the largest: equal models differ by less."""
+    finite = np.abs(values[np.isfinite(values)])
+    digit = 10.0 ** (np.floor(np.log10(finite.max())) - 9.0) if finite.any() else 1.0
+    return np.asarray(np.round(values / digit) * digit)

@@ -128,6 +128,9 @@ class Guard:
         The same, under which any component is marked where the grid of the data is not known.
     spike : float
         Standard deviation in units of the rounding error's, under which a component is marked.
+    values : float
+        Values of the data for each free parameter of a model, under which it is marked whatever
+        its fit: criteria compare models that have few parameters for the rows.
     max_ratio : float or None
         Bound on the largest over the smallest eigenvalue of all covariances of a fit, as in TCLUST
         (Garcia-Escudero, Gordaliza, Matran & Mayo-Iscar 2008). It depends on the columns' units.
@@ -154,7 +157,19 @@ class Guard:
     odds: float = 2.0
     thin: float = 1e-3
     spike: float = 0.5
+    values: float = 4.0
     max_ratio: float | None = None
+
+    def overfull(self, rows: float, d: int, n_parameters: int) -> bool:
+        """Whether a model has too many parameters for so many rows of d features.
+
+        Examples
+        --------
+        >>> from ellimix.selection.guard import Guard
+        >>> Guard().overfull(30, 7, 151), Guard().overfull(150, 4, 134)
+        (True, False)
+        """
+        return rows * d < self.values * n_parameters
 
     def verdicts(
         self,
@@ -208,12 +223,13 @@ class Guard:
         return Verdicts(marks, values, limits)
 
     def clearly_sound(
-        self, counts: Array, factor: Array, resolution: Array | None
+        self, family: Family, counts: Array, factor: Array, resolution: Array | None
     ) -> NDArray[np.bool_]:
         """Which of m fits no rule marks, at a glance: what is left needs `verdicts`.
 
         Parameters
         ----------
+        family : Family
         counts : ndarray of shape (m, k)
         factor : ndarray of shape (m, k, d, d)
             Precision factors as square matrices, whatever the family.
@@ -222,7 +238,7 @@ class Guard:
         d = factor.shape[-1]
         if resolution is None or self.max_ratio is not None:
             return np.zeros(counts.shape[0], dtype=np.bool_)
-        most = max(d + max(self.own, self.chance), 3.0, self.shared)
+        most = max(self.needed(family, d), self._suspect(family, d))
         # the trace of F^T R F is at least its largest eigenvalue
         steps = (factor**2).sum(axis=-1) @ (resolution**2 / 12.0)
         clear = (counts >= most) & (steps * self.spike**2 < 1.0)

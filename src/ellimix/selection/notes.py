@@ -11,6 +11,7 @@ from ellimix.selection import criteria
 from ellimix.selection.cells import Cell
 from ellimix.sources.memory import MemorySource
 
+EQUAL = 1e-7  # relative: two fits of one model
 CLOSE = 2.0  # a difference of BIC under which the evidence is weak (Kass & Raftery 1995)
 
 
@@ -33,15 +34,24 @@ def _close(cells: Sequence[Cell], best: int, criterion: str) -> Iterator[str]:
     values = criteria.values(cells, criterion)
     for i in criteria.order(cells, criterion):
         cell = cells[i]
-        if i == best or not cell.ok:
+        if not cell.ok or i == best or _same(cell, cells[best]):
             continue
         gap = float(values[i] - values[best])
         if gap < CLOSE:
             yield (
-                f"The runner-up, {cell.family} with K = {cell.n_components}, is only {gap:.2g} "
+                f"The runner-up, {cell.name} with K = {cell.n_components}, is only {gap:.2g} "
                 f"behind in {criterion.upper()}: the data hardly tell the two apart."
             )
         return
+
+
+def _same(cell: Cell, other: Cell) -> bool:
+    """Whether two cells are the same model, as families of one kind are with one component."""
+    return (
+        cell.n_components == other.n_components
+        and cell.n_parameters == other.n_parameters
+        and abs(cell.log_likelihood - other.log_likelihood) < EQUAL * abs(other.log_likelihood)
+    )
 
 
 def _edge(cells: Sequence[Cell], best: int) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import final
 
 import numpy as np
@@ -16,22 +17,27 @@ from ellimix.engines import choose
 from ellimix.engines.base import Engine
 from ellimix.engines.choice import has_numba
 from ellimix.records import Factor
-from ellimix.selection.beginnings import Start, cuts, random_rows
-from ellimix.selection.board import Board, Key
-from ellimix.selection.portfolio import UNIT_FREE, Effort, Portfolio
+from ellimix.selection.beginnings import Start, cuts, of_labels, random_rows
+from ellimix.selection.board import Board, Key, Setting
+from ellimix.selection.portfolio import OWN_UNITS, UNIT_FREE, Effort, Portfolio
 from ellimix.sources.memory import MemorySource
 from ellimix.starts.hierarchical import tree
+from ellimix.starts.kmeans import partition
+from ellimix.starts.scalings import SCALINGS
 
-TREE_ROWS = 1_000  # of an agglomeration at most: a random sample of more
-LARGE_TOLERANCE = 1e-6  # nats a row that are still to be gained, over many rows
+TREE_ROWS = 2_000  # of the first agglomeration at most: a random sample of more
+OTHER_ROWS = 1_000  # of the others
+KMEANS_ROWS = 500  # from which k-means is tried: with fewer it costs more than it brings
+SMALL_ROWS = 3_000  # rows times cells that get random short runs: few rows need more luck
+ALONE_ROWS = 100_000  # up to which each fit passes over the rows alone; else all share the passes
+LAST_PASSES = 20  # over all rows, where time is up before there is a fit
+ONE_FEATURE = 8  # times as many random short runs with one feature, where they cost little
 INTERRUPTED = "The search was interrupted: this is the best of what it had found."
 SAMPLE = "Starts and first iterations were made on a random sample of {:,} rows."
 LATE = "Time was up before all steps were made: a larger time_budget may find better fits."
 
-# criterion and scaling of each agglomeration; the first serves every family, and so do those that
-# do not depend on the columns' units
-TREES = (("VVV", "SVD"), ("EEE", "STD"), ("VII", "SPH"))
-OWN_UNITS = (("VII", "VARS"), ("VVV", "VARS"))  # for families that depend on them
+# criterion and scaling of each agglomeration: mclust's first
+TREES = (("VVV", "SVD"), ("EEE", "STD"), ("VII", "SPH"), ("VII", "VARS"), ("VVV", "VARS"))
 
 
 @final
@@ -49,6 +55,8 @@ class Plan:
     deadline : float
         Of ``time.monotonic``.
     tell : callable
+    ends : bool
+        Whether the fits shall go to their ends: not if they go on over more rows.
     """
 
     def __init__(
@@ -60,7 +68,9 @@ class Plan:
         random: np.random.RandomState,
         deadline: float,
         tell: Callable[[str, float], None],
+        ends: bool,
     ) -> None:
+        self.ends = ends
         self.board, self.effort, self.random = board, effort, random
         self.deadline, self.tell, self.source = deadline, tell, source
         self.rows = np.asarray(source.rows, dtype=np.float64)
@@ -78,77 +88,116 @@ class Plan:
         """All steps, and what is to be said of them."""
         try:
             self._steps()
+            self._at_least_one()
         except KeyboardInterrupt:
             if all(self.board[key].best is None for key in self.board):
                 raise
             self.interrupted = True
         return self._notes()
 
+    def _at_least_one(self) -> None:
+        """Where time was up before any fit: the smallest models from random rows."""
+        if not self.late() or any(self.board[key].best is not None for key in self.board):
+            return
+        portfolio = Portfolio(self.board, self.portfolio.runner, self.effort, lambda: False)
+        for k in self.board.components:
+            start = random_rows(self.rows, self.weight, self.random, min(k, len(self.rows)), 1)
+            if k <= len(self.rows) and portfolio.from_partitions({"short runs": {k: start[0]}}):
+                return
+
     def _notes(self) -> tuple[str, ...]:
         return (INTERRUPTED,) if self.interrupted else (LATE,) if self.late() else ()
 
     def _steps(self) -> None:
-        portfolio, board = self.portfolio, self.board
-        families = board.families
-        own = [family for family in families if family.name not in UNIT_FREE]
-        index = self._tree_rows()
-        rows, weight = self.rows[index], self.weight[index]
-        changed: set[Key] = set()
-        for number, (model, scaling) in enumerate((*TREES, *OWN_UNITS)):
-            users = families if number < len(TREES) else own
-            if self.late() or not users:
-                continue
-            self.tell("trees", 0.05 * number)
-            grown = tree(rows, weight, model=model, scaling=scaling, fast=self.fast)
-            starts = cuts(rows, weight, grown, board.components)
-            changed |= portfolio.from_cuts(f"tree {model} {scaling}", starts, users, number == 0)
-        for number in range(self.effort.rounds):
-            if not changed or self.late():
-                break
-            self.tell("families and neighbours", 0.3 + 0.1 * number)
-            better = portfolio.nested(changed)
-            better |= portfolio.splits(changed | better)
-            better |= portfolio.merges(changed | better)
-            changed = better
+        portfolio = self.portfolio
+        changed = portfolio.from_partitions(self._trees(TREES[:1]), careful=True)
+        others = self._trees(TREES[1:])
+        if self.source.n_rows >= KMEANS_ROWS and not self.late():
+            others["k-means SPH"] = self._kmeans()
+        changed |= portfolio.from_partitions(others)
+        self._exchange(changed, 0.2)
         self.tell("best cells", 0.7)
         promising = self._promising()
-        better = portfolio.moves(promising)
+        better = portfolio.moves(promising[: self.effort.cells])
         better |= portfolio.short_runs(promising, self._draws)
-        if better and not self.late():
-            self.tell("best cells again", 0.9)
-            better |= portfolio.nested(better)
-            better |= portfolio.splits(better)
-            portfolio.merges(better)
-        self.tell("done", 1.0)
+        self._exchange(better, 0.8)
+        if self.ends:
+            self._to_the_ends()
+            self.tell("done", 1.0)
 
-    def _tree_rows(self) -> NDArray[np.intp]:
+    def _to_the_ends(self) -> None:
+        """Every cell to its end; what is then better exchanges once more."""
+        self.tell("ends", 0.9)
+        late = self.portfolio.to_the_end(self.board)
+        more = self.portfolio.exchange(late)
+        self.tell("last ends", 0.95)
+        self.portfolio.to_the_end(more)
+
+    def _exchange(self, changed: set[Key], share: float) -> None:
+        """Exchanges between families and numbers of components until nothing gets better."""
+        for number in range(self.effort.rounds):
+            if not changed or self.late():
+                return
+            self.tell("families and neighbours", share + 0.02 * number)
+            changed = self.portfolio.exchange(changed)
+
+    def _trees(self, kinds: Sequence[tuple[str, str]]) -> dict[str, dict[int, Start]]:
+        """Partitions by agglomerations, by name and number of components."""
+        unit_free = all(family.name in UNIT_FREE for family in self.board.families)
+        out: dict[str, dict[int, Start]] = {}
+        for model, scaling in kinds:
+            name = f"tree {model} {scaling}"
+            if self.late() or (unit_free and name in OWN_UNITS):
+                continue
+            self.tell(name, 0.02 * len(out))
+            index = self._tree_rows(TREE_ROWS if (model, scaling) == TREES[0] else OTHER_ROWS)
+            rows, weight = self.rows[index], self.weight[index]
+            grown = tree(rows, weight, model=model, scaling=scaling, fast=self.fast)
+            out[name] = cuts(rows, weight, grown, self.board.components)
+        return out
+
+    def _kmeans(self) -> dict[int, Start]:
+        """Partitions of the sphered rows by k-means."""
+        self.tell("k-means", 0.15)
+        sphered = SCALINGS["SPH"](self.rows, self.weight)
+        out: dict[int, Start] = {}
+        for k in self.board.components:
+            if k <= self.source.n_rows:
+                labels = partition(sphered, self.weight, k, self.random)
+                if int(labels.max()) == k - 1:
+                    out[k] = of_labels(self.rows, self.weight, labels, k)
+        return out
+
+    def _tree_rows(self, most: int) -> NDArray[np.intp]:
         n = self.source.n_rows
-        if n <= TREE_ROWS:
+        if n <= most:
             return np.arange(n)
-        return np.sort(self.random.choice(n, size=TREE_ROWS, replace=False))
+        return np.sort(self.random.choice(n, size=most, replace=False))
 
     def _draws(self, k: int) -> list[Start]:
         if k > self.source.n_rows:
             return []
-        return random_rows(self.rows, self.weight, self.random, k, self.effort.random)
+        draws = self.effort.random * (ONE_FEATURE if self.rows.shape[1] == 1 else 1)
+        return random_rows(self.rows, self.weight, self.random, k, draws)
 
     def _promising(self) -> list[Key]:
-        """The best cells by BIC, which is what most criteria nearly go by."""
+        """The best cells by BIC, which is what most criteria nearly go by; more if rows are few."""
         keys = [key for key in self.board if self.board[key].best is not None]
         keys.sort(key=self.board.bic)
-        return keys[: self.effort.cells]
+        return keys[: max(self.effort.cells, SMALL_ROWS // self.source.n_rows)]
 
 
 def on_all(
     board: Board,
+    setting: Setting,
     source: MemorySource,
     engine: str,
     reg_covar: float,
-    effort: Effort,
-    late: Callable[[], bool],
-    sample_rows: int,
+    plan: Plan,
 ) -> tuple[Board, tuple[str, ...]]:
-    """The best fit of each cell, found on a sample, gone on over all rows, in lockstep.
+    """The best fit of each cell, found on a sample, gone on over all rows.
+
+    Where rows are not too many the best cells then exchange starts once more.
 
     Returns
     -------
@@ -156,24 +205,34 @@ def on_all(
         Of all rows. Cells for which no time was left have no fit.
     notes : tuple of str
     """
-    weight = float(source.n_rows if source.weight is None else source.weight.sum())
-    whole = board.emptied(weight)
-    groups = []
-    for family in board.families:
-        for k in board.components:
-            best = board[family.name, k].best
-            if best is not None:
-                groups.append(whole.attempts(family, [(best.name, best.start)]))
-    used = engine_for(source, engine, board.families, board.components)
-    runner = PlainRunner(source.placed(used), used, reg_covar, weight)
-    ended = runner.run(
-        [group for group in groups if group is not None],
-        tolerance=max(effort.tolerance, LARGE_TOLERANCE * weight),
-        max_iter=effort.max_iter,
-        stop=late,
-    )
-    whole.add(ended)
-    return whole, (SAMPLE.format(sample_rows),)
+    whole = board.emptied(setting)
+    notes = (SAMPLE.format(plan.source.n_rows),)
+    keys = sorted((key for key in board if board[key].best is not None), key=board.bic)
+    runner: Runner
+    if source.n_rows <= ALONE_ROWS:
+        runner = runner_for(source, engine, reg_covar)
+    else:
+        used = engine_for(source, engine, board.families, board.components)
+        runner = PlainRunner(source.placed(used), used, reg_covar, setting.weight)
+    if plan.late() or plan.interrupted:  # one fit there must be
+        hurried = replace(plan.effort, max_iter=LAST_PASSES)
+        Portfolio(whole, runner, hurried, lambda: False).go_on(board, keys[:1])
+        return whole, notes
+    portfolio = Portfolio(whole, runner, plan.effort, plan.late)
+    plan.tell("all rows", 0.0)
+    portfolio.go_on(board, keys)
+    if not isinstance(runner, PlainRunner):
+        plan.tell("all rows, best cells", 0.7)
+        portfolio.to_the_end(portfolio.exchange(set(keys[: plan.effort.cells])))
+    if all(whole[key].best is None for key in whole):
+        Portfolio(whole, runner, plan.effort, lambda: False).go_on(board, keys[:1])
+    plan.tell("done", 1.0)
+    return whole, (*notes, LATE) if plan.late() else notes
+
+
+def total_weight(source: MemorySource) -> float:
+    """Sum of the row weights."""
+    return float(source.n_rows if source.weight is None else source.weight.sum())
 
 
 def engine_for(
@@ -191,5 +250,4 @@ def runner_for(source: MemorySource, engine: str, reg_covar: float) -> Runner:
 
         return CompiledRunner.of(source, reg_covar)
     used = choose("numpy", source.n_rows, source.n_features, 1, True)
-    weight = float(source.n_rows if source.weight is None else source.weight.sum())
-    return PlainRunner(source.placed(used), used, reg_covar, weight)
+    return PlainRunner(source.placed(used), used, reg_covar, total_weight(source))

@@ -1,11 +1,13 @@
 """Which fits a search runs, in what order: the ones that promise most first.
 
-1  trees       every family and K from the cuts of hierarchical agglomerations
-2  nested      each family goes on from the fits of other families with the same K
-3  splits      from K - 1: each component cut in two; from K + 1: the cheapest merges
-4  again       steps 2 and 3 for what became better, until nothing does
-5  moves       the best cells: a merge and a split at once (Ueda et al. 2000), and short runs from
+1  trees       every family and K from the cuts of hierarchical agglomerations, and from k-means of
+               the sphered rows where these are many
+2  exchange    each family from the fits of other families with the same K; from its own with K - 1,
+               each component cut in two; from its own with K + 1, the cheapest merges
+3  again       step 2 from what became better, until nothing does
+4  moves       the best cells: a merge and a split at once (Ueda et al. 2000), and short runs from
                random rows (Biernacki, Celeux & Govaert 2003), the best of which go on
+5  ends        every cell's best fit, as far as it goes
 
 Families that do not depend on the columns' units take starts from one another alone, so that
 neither do their results; the others take starts from all.
@@ -18,28 +20,30 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ellimix.attempts.base import Attempts, Ended, Runner
-from ellimix.attempts.moves import exchanges, merges, splits
+from ellimix.attempts.moves import exchanges, merges, splits, units
 from ellimix.covariance.base import Family
 from ellimix.records import Array
-from ellimix.selection.board import Board, Key, Solution
+from ellimix.selection.board import DISTINCT, Board, Key, Solution
 
 # families whose fits do not change when a column's unit does
 UNIT_FREE = frozenset(("EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVV", "VVV"))
 
-SHORT = 8  # passes of a short run
-JUDGED = 15  # passes after which a run that is not going to be the best is given up
-MERGES = 3  # pairs that are tried
-ROUNDS = 4  # of steps 2 and 3
-KEPT = 2  # short runs of a cell that go on to their ends
-GLANCE = 4  # passes after which another family's partition shows what it is worth
-PARTITIONS = 3  # of other families that go on
+# partitions that depend on the columns' units
+OWN_UNITS = frozenset(("tree VII VARS", "tree VVV VARS"))
+
+SHORT = 5  # passes of a short run
+JUDGED = 10  # passes after which a run that is not going to be the best is given up
+MANY = 2.0  # scale from which fits are helped to their ends: before, EM itself takes little time
+MERGES = 2  # pairs that are tried
+ROUNDS = 8  # of step 2 at most
+KEPT = 3  # short runs of a cell that go on to their ends
 ALIKE = 1e-3  # nats between short runs that are on the same way
 
 Start = tuple[Array, Array, Array]
-Named = tuple[str, Start]
-Move = Callable[[Array, Array, Array], Start]
+Move = Callable[[Array, Array, Array, Array], Start]  # the last: the columns' units
 
 
 @final
@@ -50,9 +54,14 @@ class Effort:
     Parameters
     ----------
     tolerance : float
-        Nats that a fit may still have to gain.
+        Nats that a cell's best fit may still have to gain in the end, over 500 rows; over
+        more rows, more (`Setting.scale`).
+    rough : float
+        The same of fits on the way there.
     max_iter : int
         Passes of a fit at most.
+    on_the_way : int
+        Passes of a fit on the way: the best fits go on later.
     rounds : int
         Of exchanges between families and numbers of components.
     cells : int
@@ -62,7 +71,9 @@ class Effort:
     """
 
     tolerance: float = 1e-3
+    rough: float = 0.05
     max_iter: int = 1000
+    on_the_way: int = 60
     rounds: int = ROUNDS
     cells: int = 12
     random: int = 12
@@ -89,54 +100,71 @@ class Portfolio:
         stop: Callable[[], bool],
     ) -> None:
         self.board, self.runner, self.effort, self.stop = board, runner, effort, stop
+        self.scale = board.setting.scale
 
     # -- steps -------------------------------------------------------------------------------
 
-    def from_cuts(
-        self, name: str, cuts: dict[int, Start], families: Sequence[Family], careful: bool
+    def from_partitions(
+        self, partitions: dict[str, dict[int, Start]], careful: bool = False
     ) -> set[Key]:
-        """Every family from the same partitions, one for each number of components."""
-        groups = (
-            self.board.attempts(family, [(name, cuts[k])])
-            for k in self._descending()
-            if k in cuts
-            for family in families
-        )
-        return self._whole(groups, careful)
+        """Every family from partitions, by name and number of components.
 
-    def nested(self, changed: set[Key]) -> set[Key]:
-        """Every family from the other families' fits with the same number of components."""
+        Those that depend on the columns' units may serve only families that do, too: their names
+        are in `OWN_UNITS`.
+        """
         groups = []
         for k in self._descending():
-            donors = [f for f in self.board.families if (f.name, k) in changed]
             for family in self.board.families:
-                starts = self._donated(family, donors, k)
+                starts = [
+                    (name, cuts[k])
+                    for name, cuts in partitions.items()
+                    if k in cuts and not (name in OWN_UNITS and family.name in UNIT_FREE)
+                ]
                 groups.append(self.board.attempts(family, starts))
-        return self._short_then_whole(groups, GLANCE, PARTITIONS)
+        if careful:
+            return self._whole(groups, careful=True)
+        return self._short_then_whole(groups)
 
-    def splits(self, changed: set[Key]) -> set[Key]:
-        """Every cell whose neighbour with one component less changed, from its splits."""
-        better: set[Key] = set()
-        for k in sorted(self.board.components)[1:]:
-            sources = self._sources(k - 1, changed | better)
-            better |= self._short_then_whole(self._moved("split", sources, splits))
-        return better
+    def to_the_end(self, keys: Iterable[Key]) -> set[Key]:
+        """Some cells' best fits, as far as they go."""
+        return self.go_on(self.board, keys)
 
-    def merges(self, changed: set[Key]) -> set[Key]:
-        """Every cell whose neighbour with one component more changed, from its merges."""
-        better: set[Key] = set()
-        for k in self._descending()[1:]:
-            sources = self._sources(k + 1, changed | better)
-            better |= self._short_then_whole(self._moved("merge", sources, _cheap(merges)))
-        return better
+    def go_on(self, board: Board, keys: Iterable[Key]) -> set[Key]:
+        """The best fits of some cells of a board, perhaps of other rows, as far as they go.
+
+        Also those that are close to the best.
+        """
+        groups = []
+        for family, k in self._cells(keys):
+            entry = board[family.name, k]
+            if entry.best is not None:
+                fits = [entry.best, *(s for s in entry.close if not s.like(entry.best))]
+                starts = zip(*(fit.start for fit in fits), strict=True)
+                n, means, scatter = (np.stack(part) for part in starts)
+                names = tuple(fit.name for fit in fits)
+                groups.append(Attempts(family, n, means, scatter, names))
+        return self._run(groups, self.effort.tolerance, self.effort.max_iter, None, True)
+
+    def exchange(self, changed: set[Key]) -> set[Key]:
+        """Every cell from its neighbours that changed, all at once.
+
+        From other families' fits with the same number of components, from the splits of its own
+        family's fit with one component less, and from the merges of that with one more.
+        """
+        return self._short_then_whole(
+            _joined(
+                [
+                    *self._nested(changed),
+                    *self._moves(changed, "split", splits),
+                    *self._moves(changed, "merge", _cheapest),
+                ]
+            )
+        )
 
     def moves(self, keys: Sequence[Key]) -> set[Key]:
         """The fits of some cells, with two components merged and another one split."""
-        groups: list[Attempts | None] = []
-        for k in sorted({k for _, k in keys if k > 2}):
-            sources = self._sources(k, set(keys))
-            groups += self._moved("split and merge", sources, _cheap(exchanges))
-        return self._short_then_whole(groups)
+        several = {key for key in keys if key[1] > 2}
+        return self._short_then_whole(self._moves(several, "split and merge", _exchanged))
 
     def short_runs(self, keys: Sequence[Key], draws: Callable[[int], list[Start]]) -> set[Key]:
         """Some cells from `draws` of k rows each."""
@@ -150,45 +178,57 @@ class Portfolio:
     # -- running -----------------------------------------------------------------------------
 
     def _whole(self, groups: Iterable[Attempts | None], careful: bool = False) -> set[Key]:
-        """Runs to their ends."""
+        """Runs to where little is left to be gained."""
         some = [group for group in groups if group is not None]
-        if not some or self.stop():
+        return self._run(some, self.effort.rough, self.effort.on_the_way, JUDGED, careful)
+
+    def _run(
+        self,
+        groups: list[Attempts],
+        tolerance: float,
+        most: int,
+        judged: int | None,
+        careful: bool,
+    ) -> set[Key]:
+        if not groups or self.stop():
             return set()
         ended = self.runner.run(
-            some,
-            tolerance=self.effort.tolerance,
-            max_iter=self.effort.max_iter,
-            judged=JUDGED,
+            groups,
+            tolerance=tolerance * self.scale,
+            max_iter=most,
+            judged=judged,
             careful=careful,
+            accelerated=judged is None and self.scale > MANY,
             stop=self.stop,
         )
         return self.board.add(ended)
 
-    def _short_then_whole(
-        self, groups: Iterable[Attempts | None], passes: int = SHORT, kept: int = KEPT
-    ) -> set[Key]:
+    def _short_then_whole(self, groups: Iterable[Attempts | None], kept: int = KEPT) -> set[Key]:
         """Short runs, of which the best few of each cell go on."""
         some = [group for group in groups if group is not None]
         if not some or self.stop():
             return set()
         short = self.runner.run(
             some,
-            tolerance=self.effort.tolerance,
-            max_iter=passes,
+            tolerance=self.effort.rough * self.scale,
+            max_iter=SHORT,
             careful=False,
             stop=self.stop,
         )
         return self._whole(self._promising(ended, kept) for ended in short)
 
     def _promising(self, ended: Ended, kept: int) -> Attempts | None:
-        value = ended.log_likelihood
-        best: list[Solution] = []
-        for i in np.argsort(-value, kind="stable"):
-            if len(best) == kept or not np.isfinite(value[i]):
+        value, use = ended.log_likelihood, list[int]()
+        # equal to rounding is equal, and then the first counts
+        for i in np.argsort(-np.round(value, 5), kind="stable").tolist():
+            if len(use) == kept or not np.isfinite(value[i]):
                 break
-            if not best or best[-1].log_likelihood - value[i] > ALIKE:
-                best.append(Solution(ended, int(i)))
-        return self.board.attempts(ended.family, [(s.name, s.start) for s in best])
+            if not use or value[use[-1]] - value[i] > ALIKE:
+                use.append(i)
+        if not use:
+            return None
+        names = tuple(ended.names[i] for i in use)
+        return self._group(ended.family, ended.n[use], ended.means[use], ended.scatter[use], names)
 
     # -- looking up --------------------------------------------------------------------------
 
@@ -196,42 +236,76 @@ class Portfolio:
         """The best fits of k components of the cells among these."""
         found = []
         for family in self.board.families:
-            solution = self._best(family, k)
-            if solution is not None and (family.name, k) in among:
+            key = family.name, k
+            solution = self.board[key].best if key in among else None
+            if solution is not None:
                 found.append((family, solution))
         return found
 
-    def _moved(
-        self, name: str, sources: Sequence[tuple[Family, Solution]], move: Move
-    ) -> list[Attempts | None]:
-        """Starts by a move from fits of one number of components."""
-        if not sources:
-            return []
-        starts = zip(*(solution.start for _, solution in sources), strict=True)
-        n, means, scatter = move(*(np.stack(part) for part in starts))
-        target = (self.board[family.name, n.shape[2]].value for family, _ in sources)
-        names = (name,) * n.shape[1]
-        return [
-            Attempts(family, n[i], means[i], scatter[i], names, value)
-            for i, ((family, _), value) in enumerate(zip(sources, target, strict=True))
-        ]
-
-    def _best(self, family: Family, k: int) -> Solution | None:
-        key = family.name, k
-        return self.board[key].best if key in self.board else None
-
-    def _donated(self, family: Family, donors: Sequence[Family], k: int) -> list[Named]:
-        """Other families' best fits."""
-        out: list[Named] = []
-        for donor in donors:
-            if donor is family or (family.name in UNIT_FREE and donor.name not in UNIT_FREE):
+    def _nested(self, changed: set[Key]) -> list[Attempts]:
+        """Starts from the fits of other families with the same number of components."""
+        groups: list[Attempts] = []
+        for k in self._descending():
+            donors = self._sources(k, changed)
+            if not donors:
                 continue
-            solution = self._best(donor, k)
-            if solution is not None:
-                out.append((f"nested {donor.name}", solution.start))
-        return out
+            starts = zip(*(solution.start for _, solution in donors), strict=True)
+            n, means, scatter = (np.stack(part) for part in starts)
+            counts = np.sort(n, axis=1)
+            apart = np.abs(counts[:, None] - counts).max(axis=2)
+            alike = apart <= DISTINCT * counts[0].sum()
+            for family in self.board.families:
+                use = self._donors(family, donors, alike)
+                if use:
+                    names = tuple(f"nested {donors[i][0].name}" for i in use)
+                    groups.append(self._group(family, n[use], means[use], scatter[use], names))
+        return groups
 
-    def _cells(self, keys: Sequence[Key]) -> list[tuple[Family, int]]:
+    def _moves(self, changed: set[Key], name: str, move: Move) -> list[Attempts]:
+        """Starts by a move from the fits that changed, where the search has such cells."""
+        groups: list[Attempts] = []
+        for k in self._descending():
+            sources = self._sources(k, changed)
+            if not sources or (name == "merge" and k == 1):
+                continue
+            starts = zip(*(solution.start for _, solution in sources), strict=True)
+            n, means, scatter = (np.stack(part) for part in starts)
+            free = np.array([[family.name in UNIT_FREE] for family, _ in sources])
+            scale = np.where(free, units(n, means, scatter), 1.0)
+            n, means, scatter = move(n, means, scatter, scale)
+            if n.shape[2] in self.board.components:
+                names = (name,) * n.shape[1]
+                groups += [
+                    self._group(family, n[i], means[i], scatter[i], names)
+                    for i, (family, _) in enumerate(sources)
+                ]
+        return groups
+
+    def _group(
+        self, family: Family, n: Array, means: Array, scatter: Array, names: tuple[str, ...]
+    ) -> Attempts:
+        target = self.board[family.name, n.shape[1]].value
+        return Attempts(family, n, means, scatter, names, target)
+
+    def _donors(
+        self,
+        family: Family,
+        donors: Sequence[tuple[Family, Solution]],
+        alike: NDArray[np.bool_],
+    ) -> list[int]:
+        """Which fits a family starts from: other families', those that are `alike` once.
+
+        Partitions with the same counts are taken for the same one.
+        """
+        free, use = family.name in UNIT_FREE, list[int]()
+        for i, (donor, _) in enumerate(donors):
+            if donor is family or (free and donor.name not in UNIT_FREE):
+                continue
+            if not alike[i, use].any():
+                use.append(i)
+        return use
+
+    def _cells(self, keys: Iterable[Key]) -> list[tuple[Family, int]]:
         named = {family.name: family for family in self.board.families}
         return [(named[name], k) for name, k in keys]
 
@@ -239,6 +313,29 @@ class Portfolio:
         return sorted(self.board.components, reverse=True)
 
 
-def _cheap(move: Callable[[Array, Array, Array, int], Start]) -> Move:
-    """A move with the cheapest merges."""
-    return lambda n, means, scatter: move(n, means, scatter, MERGES)
+def _joined(groups: Sequence[Attempts]) -> list[Attempts]:
+    """Groups of the same cell as one."""
+    cells: dict[Key, list[Attempts]] = {}
+    for group in groups:
+        cells.setdefault((group.family.name, group.n.shape[1]), []).append(group)
+    return [
+        own[0]
+        if len(own) == 1
+        else Attempts(
+            own[0].family,
+            np.concatenate([group.n for group in own]),
+            np.concatenate([group.means for group in own]),
+            np.concatenate([group.scatter for group in own]),
+            tuple(name for group in own for name in group.names),
+            own[0].target,
+        )
+        for own in cells.values()
+    ]
+
+
+def _cheapest(n: Array, means: Array, scatter: Array, _: Array) -> Start:
+    return merges(n, means, scatter, MERGES)
+
+
+def _exchanged(n: Array, means: Array, scatter: Array, scale: Array) -> Start:
+    return exchanges(n, means, scatter, MERGES, scale)

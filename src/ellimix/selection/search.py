@@ -16,12 +16,12 @@ from ellimix.errors import FitFailed
 from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.selection import criteria
 from ellimix.selection.board import Board, Setting
-from ellimix.selection.cells import Cell
+from ellimix.selection.cells import Cell, Verdict
 from ellimix.selection.cross_validation import held_out
 from ellimix.selection.grain import observation, resolutions
 from ellimix.selection.guard import Guard
 from ellimix.selection.notes import about
-from ellimix.selection.plan import Plan, engine_for, on_all, runner_for
+from ellimix.selection.plan import Plan, engine_for, on_all, runner_for, total_weight
 from ellimix.selection.portfolio import Effort
 from ellimix.selection.verdicts import Judge
 from ellimix.sources.memory import MemorySource
@@ -30,10 +30,19 @@ __all__ = ["Effort", "Found", "Guard", "search"]
 
 # With more rows than this, the steps run on a random sample of so many, and the best fit of each
 # cell goes on over all rows.
-SAMPLE_ROWS = 10_000
+SAMPLE_ROWS = 2_000
+FEW_TIMES = 2  # with no more than so many times as many, the steps run on all of them
 FOLDS = 5
+FLOOR = 1e-8
 TOLERANCE = 1e-9  # of the mean log-likelihood, for the chosen fit
 MOST = 1000  # its passes
+
+CROWDED = (
+    "All models that fit have many parameters for so few rows: the choice among them is not to be "
+    "trusted."
+)
+
+LOADING = "loading compiled code"  # which is made once on a machine
 
 Tell = Callable[[str, float], None]
 
@@ -53,6 +62,8 @@ class Found:
     notes : tuple of str
         What a careful reader should know, in sentences.
     seconds : float
+    reg_covar : float
+        The variance floor of all fits.
     """
 
     cells: tuple[Cell, ...]
@@ -60,6 +71,7 @@ class Found:
     criterion: str
     notes: tuple[str, ...]
     seconds: float
+    reg_covar: float
 
 
 def search(
@@ -89,13 +101,14 @@ def search(
     criterion : str
         A name in `ellimix.selection.criteria.CRITERIA`.
     reg_covar : float
-        Variance floor, in squared units of the data.
+        Variance floor, in squared units of the data. Where it is 0 and a column is constant, on
+        which most families could not be fitted, it is `FLOOR` of the smallest variance of another.
     effort : Effort, optional
     guard : Guard, optional
     engine : {"auto", "numpy", "numba"}
         ``"auto"`` compiles where numba is installed.
     time_budget : float, optional
-        Seconds after which no further fit is begun.
+        Seconds, from when compiled code is there, after which no further fit is begun.
     tell : callable, optional
         Told the name of each step and the share of the work that lies behind.
     feature_names : tuple of str, optional
@@ -115,60 +128,93 @@ def search(
     begun = time.monotonic()
     effort, guard = effort or Effort(), guard or Guard()
     criteria.named(criterion)
-    deadline = np.inf if time_budget is None else begun + time_budget
     rows = in_order(source)
-    weight = float(rows.n_rows if rows.weight is None else rows.weight.sum())
-    setting = Setting(guard, resolutions(rows), observation(rows), rows.n_features, weight)
+    resolution, unit = resolutions(source), observation(rows)
+    setting = Setting(guard, resolution, unit, rows.n_features, total_weight(rows))
+    reg_covar = reg_covar or floor_of(rows)
     part = sampled(rows, random)
-    board = Board(families, components, setting)
+    whole = part is rows
+    own = setting if whole else replace(setting, weight=total_weight(part))
+    board = Board(families, components, own)
+    say = tell or _quiet
+    say(LOADING, 0.0)
     runner = runner_for(part, engine, reg_covar)
-    plan = Plan(board, runner, effort, part, random, deadline, tell or _quiet)
+    # what is compiled, once on a machine, takes no time from the fits
+    deadline = np.inf if time_budget is None else time.monotonic() + time_budget
+    plan = Plan(board, runner, effort, part, random, deadline, say, whole)
     notes = plan.run()
-    if part is not rows:
-        board, more = on_all(board, rows, engine, reg_covar, effort, plan.late, part.n_rows)
-        notes = (*notes, *more)
+    if not whole:
+        board, more = on_all(board, setting, rows, engine, reg_covar, plan)
+        notes = tuple(dict.fromkeys((*notes, *more)))
     used = engine_for(rows, engine, families, components)
     placed = rows.placed(used)
     judge = Judge(placed, used, setting, rows.n_rows, feature_names)
     cells = [judge.cell(board, key) for key in board]
+    cells, crowded = _checked(cells, board)
     if criteria.named(criterion).needs_held_out:
         cells = _with_held_out(cells, placed, used, reg_covar, effort, random)
-    cells = _checked(cells)
     best = int(criteria.order(cells, criterion)[0])
     cells[best] = _to_its_end(cells[best], source, used, reg_covar, feature_names)
-    notes = (*notes, *about(cells, best, criterion, source, feature_names))
-    return Found(tuple(cells), cells[best], criterion, notes, time.monotonic() - begun)
+    notes = (*notes, *crowded, *about(cells, best, criterion, source, feature_names))
+    return Found(tuple(cells), cells[best], criterion, notes, time.monotonic() - begun, reg_covar)
 
 
 def in_order(source: MemorySource) -> MemorySource:
-    """The rows that count, sorted by their columns: then nothing depends on how they came."""
+    """The distinct rows that count, sorted by their columns, with their weights.
+
+    So nothing depends on how they came, and a row that is there twice is a row of weight 2.
+    """
     rows = np.asarray(source.rows, dtype=np.float64) + 0.0  # -0 is 0
-    weight = source.weight
-    if weight is not None:
+    weight = np.ones(rows.shape[0]) if source.weight is None else source.weight
+    if source.weight is not None:
         counted = weight > 0.0
         rows, weight = rows[counted], weight[counted]
-    keys = rows.T[::-1] if weight is None else (weight, *rows.T[::-1])
-    order = np.lexsort(keys)
-    return MemorySource(
-        rows[order], None if weight is None else weight[order], None, source.threads
-    )
+    order = np.lexsort((weight, *rows.T[::-1]))
+    rows, weight = rows[order], weight[order]
+    new = np.concatenate([[True], (rows[1:] != rows[:-1]).any(axis=1)])
+    if not new.all():
+        rows, weight = rows[new], np.add.reduceat(weight, np.flatnonzero(new))
+    if source.weight is None and new.all():
+        return MemorySource(rows, None, None, source.threads)
+    return MemorySource(rows, weight, None, source.threads)
+
+
+def floor_of(source: MemorySource) -> float:
+    """A variance floor for rows with a constant column; 0 for others."""
+    rows = np.asarray(source.rows, dtype=np.float64)
+    spread = np.ptp(rows, axis=0)
+    if spread.all() or not spread.any():
+        return 0.0
+    variances = np.var(rows[:, spread > 0.0], axis=0)
+    return FLOOR * float(variances.min())
 
 
 def sampled(source: MemorySource, random: np.random.RandomState) -> MemorySource:
     """A random sample of many rows; few rows as they are."""
-    if source.n_rows <= SAMPLE_ROWS:
+    if source.n_rows <= FEW_TIMES * SAMPLE_ROWS:
         return source
     index = np.sort(random.choice(source.n_rows, size=SAMPLE_ROWS, replace=False))
     weight = None if source.weight is None else source.weight[index]
     return MemorySource(source.rows[index], weight, None, source.threads)
 
 
-def _checked(cells: list[Cell]) -> list[Cell]:
-    """The cells, if one may be chosen."""
+def _checked(cells: list[Cell], board: Board) -> tuple[list[Cell], tuple[str, ...]]:
+    """The cells, if one may be chosen, and what is to be said of that.
+
+    Where all that fit have too many parameters for the rows, they may be chosen nevertheless.
+    """
     if any(cell.ok for cell in cells):
-        return cells
+        return cells, ()
+    keys = [(cell.family, cell.n_components) for cell in cells]
+    sound = [board[key].best is not None for key in keys]
+    if any(sound):
+        lifted = [
+            replace(cell, verdict=Verdict.OK) if fits else cell
+            for cell, fits in zip(cells, sound, strict=True)
+        ]
+        return lifted, (CROWDED,)
     reasons = dict.fromkeys(
-        f"{cell.family} with {cell.n_components}: {cell.reason}" for cell in cells
+        f"{cell.name} with {cell.n_components}: {cell.reason}" for cell in cells
     )
     first = list(reasons)[:3]
     more = f" And {len(reasons) - 3} more." if len(reasons) > 3 else ""

@@ -174,7 +174,7 @@ def slope_of(cells: Sequence[Cell]) -> Slope:
         As `slope_heuristic`.
     """
     ok = np.array([i for i, cell in enumerate(cells) if cell.ok], dtype=np.intp)
-    names = [f"{cell.family}, {cell.n_components}" for cell in cells]
+    names = [f"{cell.name}, {cell.n_components}" for cell in cells]
     found = slope_heuristic(
         [cells[i].n_parameters for i in ok], [cells[i].log_likelihood for i in ok]
     )

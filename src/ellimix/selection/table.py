@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Final, final
@@ -44,11 +44,12 @@ def rows(cells: Sequence[Cell], criterion: str = "bic") -> list[Row]:
     Returns
     -------
     list of dict
-        family, n_components, log_likelihood (nats), n_parameters; the criteria bic, aic, aicc, icl,
-        sabic and nec; `criterion`, the chosen one's value, and criterion_name; difference, to the
-        best cell that is ok; weight, exp(-difference / 2) as a share among the cells that are ok,
-        NaN for a criterion that is not on the scale of -2 log L (nec); status, reason; start,
-        n_starts, n_agreed. NaN where there is no number. All criteria: smaller is better.
+        family (E or V for one feature), n_components, log_likelihood (nats), n_parameters; the
+        criteria bic, aic, aicc, icl, sabic and nec; `criterion`, the chosen one's value, and
+        criterion_name; difference, to the best cell that is ok; weight, exp(-difference / 2) as a
+        share among the cells that are ok, NaN for a criterion that is not on the scale of
+        -2 log L (nec); status, reason; start, n_starts, n_agreed. NaN where there is no number.
+        All criteria: smaller is better.
 
     Raises
     ------
@@ -60,7 +61,7 @@ def rows(cells: Sequence[Cell], criterion: str = "bic") -> list[Row]:
     difference, weight = _compared(cells, chosen, named(criterion).deviance)
     return [
         {
-            "family": cell.family,
+            "family": cell.name,
             "n_components": int(cell.n_components),
             "log_likelihood": float(cell.log_likelihood),
             "n_parameters": int(cell.n_parameters),
@@ -76,6 +77,17 @@ def rows(cells: Sequence[Cell], criterion: str = "bic") -> list[Row]:
             "n_agreed": int(cell.agreed),
         }
         for i, cell in enumerate(cells)
+    ]
+
+
+def plain(rows: Sequence[Row]) -> list[Row]:
+    """The same for JSON, which knows no NaN and no infinity: None stands for them."""
+    return [
+        {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in row.items()
+        }
+        for row in rows
     ]
 
 
@@ -131,7 +143,10 @@ class Comparison:
         return tuple(notes)
 
     def __str__(self) -> str:
-        lines = [_head(self.criterion), *(_texts(i, row) for i, row in enumerate(self.rows, 1))]
+        lines = [
+            _head(self.criterion),
+            *([str(i), *texts(row, _number)] for i, row in enumerate(self.rows, 1)),
+        ]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         table = [
             "  ".join(
@@ -146,7 +161,7 @@ class Comparison:
         head = "".join(f"<th>{escape(name)}</th>" for name in _head(self.criterion))
         body = "".join(
             f'<tr title="{escape(str(row["reason"]))}">'
-            + "".join(f"<td>{escape(text)}</td>" for text in _texts(i, row))
+            + "".join(f"<td>{escape(text)}</td>" for text in [str(i), *texts(row, _number)])
             + "</tr>"
             for i, row in enumerate(self.rows, 1)
         )
@@ -201,15 +216,15 @@ def _head(criterion: str) -> list[str]:
     return [criterion if name == "criterion" else name for name in COLUMNS]
 
 
-def _texts(place: int, row: Row) -> list[str]:
+def texts(row: Row, number: Callable[[object], str]) -> list[str]:
+    """The cells of a row of a table of models, with log-likelihoods and criteria by `number`."""
     return [
-        str(place),
         str(row["family"]),
         str(row["n_components"]),
         str(row["n_parameters"]),
-        _number(row["log_likelihood"]),
-        _number(row["criterion"]),
-        _number(row["difference"]),
+        number(row["log_likelihood"]),
+        number(row["criterion"]),
+        number(row["difference"]),
         _share(row["weight"]),
         f"{row['n_agreed']}/{row['n_starts']}",
         str(row["status"]),

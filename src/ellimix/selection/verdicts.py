@@ -8,7 +8,6 @@ from typing import final
 import numpy as np
 
 from ellimix.attempts.base import Ended
-from ellimix.covariance import FAMILIES
 from ellimix.density.mixture import Mixture, Scores
 from ellimix.engines.base import Engine
 from ellimix.errors import DegenerateFit, Status
@@ -46,6 +45,8 @@ class Judge:
     def cell(self, board: Board, key: Key) -> Cell:
         """The cell of a family and number of components."""
         entry = board[key]
+        if entry.best is not None and self.setting.overfull(key):
+            return self._with_fit(key, entry, entry.best, Verdict.SPURIOUS, self._overfull(key))
         if entry.best is not None:
             return self._with_fit(key, entry, entry.best, Verdict.OK, self._aside(key, entry))
         if entry.spurious is not None:
@@ -78,7 +79,7 @@ class Judge:
             float(solution.ended.entropy[solution.index]),
             np.nan,
             len(entry.ends),
-            entry.agreed if verdict is Verdict.OK else 0,
+            entry.agreed(self.setting.scale) if verdict is Verdict.OK else 0,
             spurious if ahead else np.nan,
             self.source.n_features,
         )
@@ -117,13 +118,20 @@ class Judge:
         reasons = self.setting.guard.judge(mixture, counts, self.setting.resolution)
         return "; ".join(reason.sentence for reason in reasons)
 
+    def _overfull(self, key: Key) -> str:
+        parameters, d = self.setting.n_parameters(key), self.setting.n_features
+        rows = self.setting.weight / self.setting.observation
+        return (
+            f"Its {parameters} parameters are too many for {rows:,.6g} rows of {d} columns: fewer "
+            f"than {self.setting.guard.values:g} values for each. Criteria cannot judge it."
+        )
+
     def _aside(self, key: Key, entry: Entry) -> str:
         """What to say of a spurious fit with a higher likelihood."""
         best, spurious = entry.best, entry.spurious
         if best is None or spurious is None or spurious.log_likelihood <= best.log_likelihood:
             return ""
-        k, d = key[1], self.source.n_features
-        parameters = k - 1 + k * d + FAMILIES[key[0]].n_parameters(k, d)
+        parameters = self.setting.n_parameters(key)
         value = bic(spurious.log_likelihood, parameters, self.setting.weight)
         return f"A fit with BIC {value:,.3f} was set aside: {self._why(spurious)}."
 

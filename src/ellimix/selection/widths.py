@@ -16,8 +16,8 @@ def _total(parameters: Parameters) -> Array:
     """Covariance of the whole mixture, (m, d, d)."""
     weights, means, values = parameters.weights, parameters.means, parameters.covariance.values
     d = means.shape[-1]
-    shift = means - np.einsum("mk,mkd->md", weights, means)[:, None]
-    between: Array = np.einsum("mk,mki,mkj->mij", weights, shift, shift, optimize=True)
+    shift = means - weights[:, None] @ means
+    between: Array = np.swapaxes(shift * weights[..., None], -1, -2) @ shift
     match parameters.covariance.structure:
         case Structure.SPHERICAL:
             within = (weights * values).sum(axis=1)
@@ -27,7 +27,8 @@ def _total(parameters: Parameters) -> Array:
         case Structure.SHARED:
             return between + values
         case Structure.FULL:
-            return np.asarray(between + np.einsum("mk,mkij->mij", weights, values))
+            flat = values.reshape(*weights.shape, d * d)
+            return np.asarray(between + (weights[:, None] @ flat).reshape(-1, d, d))
 
 
 def _relative_precisions(

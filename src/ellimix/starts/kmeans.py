@@ -82,6 +82,18 @@ class KMeans:
         return from_responsibilities(replace(beginning, source=source), hard)
 
 
+def partition(
+    rows: Array, weight: Array, k: int, random: np.random.RandomState
+) -> NDArray[np.intp]:
+    """Clusters (n,) of scikit-learn's k-means, numbered from 0; fewer than k where rows tie."""
+    from sklearn.cluster import KMeans as SklearnKMeans
+
+    with warnings.catch_warnings(), one_thread():
+        warnings.filterwarnings("ignore", message="Number of distinct clusters")
+        model = SklearnKMeans(k, n_init=1, random_state=random).fit(rows, sample_weight=weight)
+    return np.unique(model.labels_, return_inverse=True)[1].astype(np.intp)
+
+
 @final
 @dataclass(frozen=True)
 class KMeansPlusPlus:

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-from types import FunctionType
 from typing import Any
 
 import numpy as np
 from llvmlite import binding
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
-from ellimix.compiled import compiled, fingerprint, named
+from ellimix.compiled import compiled, fingerprint, inline, named
 from ellimix.engines.kernels import distances, moments, passes, softmax
 from ellimix.engines.kernels.emitter import Emitter, Precision, Value
 
@@ -74,23 +73,16 @@ def _array(ndim: int, bits: int = 64) -> Any:
 
 
 def _globals(bits: int, d: int, mirror: bool) -> dict[str, Any]:
-    inline = partial(njit, error_model="numpy")
     copied = d >= FEW_FEATURES
     names: dict[str, Any] = {
         "STRIDE": STRIDE,
         "SIZE": bits // 8,
         "REAL": np.float64 if bits == 64 else np.float32,
         "FEW": int(FEW_SHARE * STRIDE) if copied else 0,
-        "ALIGNED": inline(passes.aligned),
-        "MIRROR": inline(passes.mirror if mirror else passes.leave),
+        "ALIGNED": inline(passes.aligned, {}),
+        "MIRROR": inline(passes.mirror if mirror else passes.leave, {}),
     }
-    return {**names, "GATHER": _part(passes.gather, names)}
-
-
-def _part(function: Any, names: dict[str, Any]) -> Any:
-    """A function that templates call, compiled with these globals."""
-    filled = FunctionType(function.__code__, {**vars(passes), **names}, function.__name__)
-    return njit(error_model="numpy")(filled)
+    return {**names, "GATHER": inline(passes.gather, names)}
 
 
 def _distance(shape: str, d: int) -> Emit:
@@ -190,7 +182,8 @@ def _shared_pass(d: int, bits: int) -> Any:
 def _scoring(shape: str, d: int, bits: int) -> dict[str, Any]:
     """Globals of the passes that give log-potentials row by row."""
     names = {**_globals(bits, d, False), "DISTANCE": _kernel(_distance(shape, d), bits)}
-    return {**names, "POTENTIALS": _part(passes.tile_potentials, names)}
+    label = f"{shape}_{_label(d, bits)}_{_fingerprint()}"  # of the kernel DISTANCE, above all
+    return {**names, "POTENTIALS": inline(passes.tile_potentials, names, label)}
 
 
 def posterior_pass(shape: str, d: int, bits: int) -> Any:

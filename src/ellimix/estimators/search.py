@@ -1,0 +1,360 @@
+"""GaussianMixtureSearch: the choice of a mixture, behind scikit-learn's interface."""
+
+from __future__ import annotations
+
+import warnings
+from importlib import import_module
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ellimix.engines import ENGINES, NAMES
+from ellimix.errors import FitWarning, Status
+from ellimix.estimators.gaussian_mixture import GaussianMixture
+from ellimix.estimators.methods import MixtureMethods, row_weights
+from ellimix.estimators.verbose import print_step
+from ellimix.records import Array
+from ellimix.selection import criteria, table
+from ellimix.selection.cells import Cell
+from ellimix.selection.grid import components_of, families_of
+from ellimix.selection.guard import Guard
+from ellimix.selection.plan import SAMPLE
+from ellimix.selection.search import Found, search
+from ellimix.selection.table import Comparison, Row
+from ellimix.sources.memory import MemorySource
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from pandas import DataFrame
+
+# a note that says how the search went, and no reason to be careful
+CALM: Final = SAMPLE.split("{", 1)[0]
+
+
+@final
+class GaussianMixtureSearch(MixtureMethods):
+    """Choice of a mixture's covariance family and number of components.
+
+    Fits every family with every number of components from many starts, sets aside fits that are
+    not to be trusted, and keeps the best by a criterion. Methods such as `predict` and
+    `score_samples` are those of the best.
+
+    Parameters
+    ----------
+    families : str or list of str, default="all"
+        Covariance families, as `covariance_type` of `GaussianMixture`; ``"all"`` for the 14,
+        ``"sklearn"`` for full, tied, diag and spherical. With one feature there are two, E and V:
+        all others reduce to one of them.
+    n_components : int or list of int, default=None
+        Numbers of components: several, or one alone; by default 1 to 9. A model of more components
+        than rows is skipped.
+    criterion : str, default="bic"
+        What chooses: bic, aic, aicc, sabic, icl, nec, cv (five-fold cross-validation) or slope
+        (see `ellimix.selection.criteria.CRITERIA`).
+    reg_covar : float, default=0.0
+        Added to the variances, in squared units of the data. The guard makes it unnecessary, unless
+        columns are constant or functions of others.
+    time_budget : float, default=None
+        Seconds after which no further fit is begun; what is there by then is compared. Results then
+        depend on the speed of the machine.
+    guard : Guard, default=None
+        What makes a fit spurious (see `ellimix.selection.guard.Guard`).
+    engine : {"auto", "numpy", "numba"}, default="auto"
+        What computes the fits. ``"auto"`` compiles where numba is installed: for the first search
+        on a machine, in about half a minute.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the random starts and of `sample`. The same seed gives the same result.
+    verbose : int, default=0
+        1 prints the steps of the search.
+
+    Attributes
+    ----------
+    best_, best_estimator_ : GaussianMixture
+        The best model, fitted to its end, its components by descending weight.
+    best_params_ : dict
+        Its `n_components` and `covariance_type`.
+    best_index_ : int
+        Its place in `results_` and `cells_`.
+    results_ : list of dict
+        One mapping a model: family, n_components, log_likelihood (nats), n_parameters, bic and
+        other criteria (smaller is better), status ("ok", "spurious", "failed", "skipped"), reason
+        and more (see `ellimix.selection.table.rows`).
+    cells_ : tuple of Cell
+        The same as records, with each model's fit.
+    criterion_ : str
+        Name of the criterion that chose.
+    notes_ : tuple of str
+        What a careful reader should know, in sentences; those that call for care are warned of.
+    seconds_ : float
+        How long the search took.
+    mixture_ : Mixture
+        The best model's frozen distribution.
+    labels_ : ndarray of shape (n,)
+        Most probable component of each row.
+    n_parameters_ : int
+        Number of free parameters of the best model.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of str
+        Their names, where `X` had names.
+
+    See Also
+    --------
+    ellimix.select : The same as a function.
+
+    Notes
+    -----
+    Starts come from model-based agglomerations (Fraley 1998), from the fits of other families and
+    numbers of components, from splits and merges (Ueda et al. 2000), and from short runs of EM
+    (Biernacki, Celeux & Govaert 2003). BIC for the choice: Fraley & Raftery (2002).
+
+    Examples
+    --------
+    >>> import ellimix as em
+    >>> X, names = em.datasets.faithful()
+    >>> search = em.GaussianMixtureSearch(
+    ...     families=["EEE", "VVV"], n_components=range(1, 5), random_state=0
+    ... ).fit(X)
+    >>> search.best_params_
+    {'n_components': 3, 'covariance_type': 'EEE'}
+    >>> print(search.compare(top=2))
+    Models by bic (Bayesian information criterion): smaller is better.
+    <BLANKLINE>
+    rank  family  k  parameters  log-likelihood       bic  difference  weight  agreed  status
+       1  EEE     3          11       -1126.3...  2314.2...       0.000   0.9...  ...  ok
+       2  EEE     4          14       -1120.8...  2320.1...       5.8...  0.0...  ...  ok
+    <BLANKLINE>
+    2 of 8 cells (8 ok). Log-likelihoods are in nats.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "families": [str, "array-like"],
+        "n_components": [Interval(Integral, 1, None, closed="left"), "array-like", None],
+        "criterion": [StrOptions(set(criteria.CRITERIA))],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "time_budget": [Interval(Real, 0.0, None, closed="neither"), None],
+        "guard": [Guard, None],
+        "engine": [StrOptions({"auto", *NAMES})],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    best_: GaussianMixture
+    criterion_: str
+    cells_: tuple[Cell, ...]
+    results_: list[Row]
+    labels_: NDArray[np.int64]
+
+    def __init__(
+        self,
+        families: Any = "all",
+        n_components: Any = None,
+        *,
+        criterion: str = "bic",
+        reg_covar: float = 0.0,
+        time_budget: float | None = None,
+        guard: Guard | None = None,
+        engine: str = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.families = families
+        self.n_components = n_components
+        self.criterion = criterion
+        self.reg_covar = reg_covar
+        self.time_budget = time_budget
+        self.guard = guard
+        self.engine = engine
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Fit all models and keep the best.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        y : ignored
+        sample_weight : array-like of shape (n,), optional
+            Non-negative row weights; a weight of 2 is the row twice.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Bad input, or no model can be trusted: the message says why.
+        KeyboardInterrupt
+            Interrupted before there was any fit; later, the best so far is kept.
+
+        Warns
+        -----
+        FitWarning
+            A close runner-up, a number of components at the edge of those tried, a column that is
+            constant or looks like an id, a search that time or an interrupt ended.
+        """
+        rows = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        source = MemorySource(rows, row_weights(sample_weight, rows.shape[0]))
+        names = getattr(self, "feature_names_in_", None)
+        found = search(
+            source,
+            families=families_of(self.families, source.n_features),
+            components=components_of(self.n_components),
+            random=check_random_state(self.random_state),
+            criterion=self.criterion,
+            reg_covar=float(self.reg_covar),
+            guard=self.guard,
+            engine=self.engine,
+            time_budget=self.time_budget,
+            tell=print_step if self.verbose else None,
+            feature_names=None if names is None else tuple(map(str, names)),
+        )
+        self._keep(found, source)
+        for note in self.notes_:
+            if not note.startswith(CALM):
+                warnings.warn(note, FitWarning, stacklevel=3)
+        return self
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> NDArray[np.int64]:
+        """Fit all models and return the best one's `labels_`. As `fit` otherwise."""
+        labels: NDArray[np.int64] = self.fit(X, y, sample_weight=sample_weight).labels_
+        return labels
+
+    @property
+    def best_estimator_(self) -> GaussianMixture:
+        """`best_`, by the name that scikit-learn's searches give it."""
+        self._fitted("best_estimator_")
+        return self.best_
+
+    def compare(self, top: int = 10, criterion: str | None = None) -> Comparison:
+        """The best models by a criterion; those that are not ok come after all that are.
+
+        Parameters
+        ----------
+        top : int, default=10
+            Models to show at most.
+        criterion : str, optional
+            By default the one that chose.
+
+        Returns
+        -------
+        Comparison
+            `print` shows it as text, a notebook as HTML.
+        """
+        return table.compare(self._cells(), self._by(criterion), top)
+
+    def to_frame(self, criterion: str | None = None) -> DataFrame:
+        """`results_` as a pandas DataFrame, a row a model.
+
+        Raises
+        ------
+        MissingExtra
+            pandas is not installed.
+        """
+        return table.frame(self._cells(), self._by(criterion))
+
+    def model_weights(self, criterion: str | None = None) -> Array:
+        """How much each model deserves by a criterion, (m,), in the order of `cells_`.
+
+        exp(-difference / 2) as a share: for BIC, about the posterior probability of the model
+        (Burnham & Anderson 2002); 0 for models that are not ok. NaN for nec, which is on no such
+        scale.
+
+        Examples
+        --------
+        >>> import ellimix as em
+        >>> X, names = em.datasets.faithful()
+        >>> search = em.GaussianMixtureSearch("EEE", range(1, 6), random_state=0).fit(X)
+        >>> search.model_weights().round(2)
+        array([0.  , 0.  , 0.94, 0.05, 0.  ])
+        """
+        found = table.rows(self._cells(), self._by(criterion))
+        return np.array([row["weight"] for row in found], dtype=np.float64)
+
+    def plot(self, criterion: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw a criterion over the number of components, a line for each family.
+
+        Parameters
+        ----------
+        criterion : str, optional
+            By default the one that chose.
+        ax : matplotlib Axes, optional
+            By default the axes of a new figure.
+
+        Raises
+        ------
+        MissingExtra
+            matplotlib is not installed.
+        """
+        cells = self._cells()
+        axes: Axes = _plots().selection_plot(cells, criterion=self._by(criterion), ax=ax)
+        return axes
+
+    def _cells(self) -> tuple[Cell, ...]:
+        check_is_fitted(self)
+        return self.cells_
+
+    def _by(self, criterion: str | None) -> str:
+        return self.criterion_ if criterion is None else criterion
+
+    def _keep(self, found: Found, source: MemorySource) -> None:
+        """Write the fitted attributes."""
+        cell = found.best
+        report = cell.report
+        if report is None:
+            raise AssertionError("the best cell has a fit")
+        for stale in ("_stream", "clusters_"):
+            self.__dict__.pop(stale, None)
+        self._dtype = source.rows.dtype
+        self.cells_ = found.cells
+        self.criterion_ = found.criterion
+        self.results_ = table.rows(found.cells, found.criterion)
+        self.best_index_ = next(i for i, other in enumerate(found.cells) if other is cell)
+        self.best_params_ = {"n_components": cell.n_components, "covariance_type": cell.name}
+        self.best_ = self._estimator(found, source)
+        self.mixture_, self.labels_ = self.best_.mixture_, self.best_.labels_
+        self.notes_ = (*found.notes, *_unfinished(self.best_))
+        self.seconds_ = found.seconds
+
+    def _estimator(self, found: Found, source: MemorySource) -> GaussianMixture:
+        """The best model as an estimator of its own."""
+        report = found.best.report
+        if report is None:
+            raise AssertionError("the best cell has a fit")
+        best = GaussianMixture(
+            found.best.n_components,
+            covariance_type=found.best.name,
+            reg_covar=found.reg_covar,
+            random_state=self.random_state,
+            engine=self.engine,
+            order="weight",
+        )
+        best.n_features_in_ = self.n_features_in_
+        if hasattr(self, "feature_names_in_"):
+            best.feature_names_in_ = self.feature_names_in_
+        best._keep(report, [report], source, ENGINES[report.engine])
+        return best
+
+
+def _unfinished(best: GaussianMixture) -> tuple[str, ...]:
+    if best.report_.status is not Status.MAX_ITER:
+        return ()
+    sentence = (
+        f"The best fit stopped after {best.n_iter_:,} passes over the rows, before it had "
+        "converged: its likelihood may still rise a little."
+    )
+    return (sentence,)
+
+
+def _plots() -> Any:
+    """`ellimix.plots`, which stands above the estimators: looked up when it is wanted."""
+    return import_module("ellimix.plots")
