@@ -11,13 +11,13 @@ its engine alone.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any, final
 
 import numpy as np
@@ -163,13 +163,14 @@ def exported(function: FunctionType, symbol: str, result: str, arguments: str) -
     result : str
         A letter: i for an integer, f for a float64.
     arguments : str
-        A letter each, also p for a pointer to float64.
+        A letter each, also p for a pointer to float64 and n for one to integers.
     """
     from llvmlite import binding
     from numba import types
 
     pointer: Any = types.CPointer
-    letters = {"i": types.int64, "f": types.float64, "p": pointer(types.float64)}
+    letters = {"i": types.int64, "f": types.float64}
+    letters.update(p=pointer(letters["f"]), n=pointer(letters["i"]))
     signature = letters[result](*(letters[letter] for letter in arguments))
     # not cfunc: it links and optimises the function a second time, with its wrapper
     made = compiled(function, signature, no_cpython_wrapper=True)
@@ -178,6 +179,38 @@ def exported(function: FunctionType, symbol: str, result: str, arguments: str) -
     _exports.append(made)
     binding.add_symbol(symbol, address)
     return types.ExternalFunction(symbol, signature)
+
+
+def with_parts(
+    names: dict[str, Any],
+    parts: Sequence[tuple[ModuleType, str]],
+    symbols: Mapping[str, str],
+    digest: str,
+) -> dict[str, Any]:
+    """Globals of a template with its parts among them, each under its name in capitals.
+
+    Parameters
+    ----------
+    names : dict
+        The globals so far, for the parts too.
+    parts : sequence of (module, str)
+        Names of functions in a module, each after those that it calls.
+    symbols : mapping
+        Result and arguments of those that are called by symbol, by name; see `exported`.
+    digest : str
+        Of the sources.
+    """
+    names = {**names, "AT": advanced()}
+    for module, functions in parts:
+        for name in functions.split():
+            function = getattr(module, name)
+            if name in symbols:
+                function = named(function, digest, names)
+                made = exported(function, f"ellimix_{name}", *symbols[name].split())
+            else:
+                made = inline(function, names)
+            names[name.upper()] = made
+    return names
 
 
 @cache

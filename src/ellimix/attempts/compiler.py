@@ -10,7 +10,7 @@ from typing import Any, Final
 from numba import types
 
 from ellimix.attempts import extrapolation, loop
-from ellimix.compiled import compiled, fingerprint, inline, named
+from ellimix.compiled import compiled, fingerprint, inline, named, with_parts
 from ellimix.covariance import FAMILIES
 from ellimix.covariance.base import Structure
 from ellimix.covariance.kernels import compiler as steps
@@ -44,7 +44,17 @@ STEADY = 0.95  # of gains: what a fit with trials is taken to do at best
 _PARTS: Final[tuple[tuple[Any, str], ...]] = (
     (loop, "scatter_of_step moments_of_sums"),
     (extrapolation, "restore frame pack stretch extrapolate"),
+    (loop, "one_fit whole_scatter"),
 )
+_SYMBOLS: Final = {
+    "scatter_of_step": "i iiffpppp",
+    "moments_of_sums": "i iiiiipnpppp",
+    "restore": "i iipppppp",
+    "frame": "i iipppp",
+    "pack": "i iiiippppp",
+    "stretch": "f ip",
+    "extrapolate": "i iiiifppppp",
+}
 LEVEL = 4.0 * EPS  # a gain below this share of the log-likelihood is rounding
 
 
@@ -68,13 +78,9 @@ def run_fits() -> Any:
         "STEADY": STEADY,
         **{end.name: int(end) for end in End},
     }
-    for module, functions in _PARTS:
-        for name in functions.split():
-            names[name.upper()] = inline(getattr(module, name), names)
-    parts = {
-        "ONE_FIT": inline(loop.one_fit, names),
-        "WHOLE_SCATTER": inline(loop.whole_scatter, names),
-    }
+    # of the M-steps too: the size of their scratch is compiled in
+    digest = fingerprint(*sorted(Path(__file__).parent.glob("*.py")), Path(steps.__file__))
+    names = with_parts(names, _PARTS, _SYMBOLS, digest)
     integer, real = types.int64, types.float64
     integers = _array(1, integer)
     signature = types.void(
@@ -86,9 +92,7 @@ def run_fits() -> Any:
         *(_array(1), _array(2), _array(3)),
         *(_array(1), _array(2), _array(3), _array(1), _array(2), _array(2, integer)),
     )
-    # of the M-steps too: the size of their scratch is compiled in
-    label = fingerprint(*sorted(Path(__file__).parent.glob("*.py")), Path(steps.__file__))
-    return compiled(named(loop.run_fits, label, {**names, **parts}), signature)
+    return compiled(named(loop.run_fits, digest, names), signature)
 
 
 def _function_type(function: Any) -> Any:

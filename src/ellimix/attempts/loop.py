@@ -13,7 +13,7 @@ import numpy as np
 
 LOG_2PI = EMPTY_SHARE = ROUNDING = LEVEL = WORK_SIZE = DIAGONAL_CODES = None
 ONE_FIT = WHOLE_SCATTER = SCATTER_OF_STEP = RESTORE = FRAME = PACK = None
-MOMENTS_OF_SUMS = STRETCH = EXTRAPOLATE = None
+MOMENTS_OF_SUMS = STRETCH = EXTRAPOLATE = AT = None
 SLOW = REST = LEAST_SHARE = STEADY = None
 CONVERGED = MAX_ITER = COLLAPSED = EMPTY = OVERFLOW = HOPELESS = UNTRIED = None
 
@@ -173,6 +173,8 @@ def one_fit(
     points = np.empty((3, k, entries))
     frame = np.empty((2, d))
     kept_n, kept_means, kept_scatter = np.empty(k), np.empty((k, d)), np.empty((k, d, d))
+    at_n, at_means, at_scatter = n.ctypes, means.ctypes, scatter.ctypes
+    shape = 1 if diagonal else 0
     known, resting, trial = 0, from_pass, False
     before, gain_before, ratio_known = -math.inf, math.inf, 0.0
     iteration = 0
@@ -180,14 +182,23 @@ def one_fit(
         total = 0.0
         for j in range(k):
             total += n[j]
-        bad = SCATTER_OF_STEP(n, means, scatter, floor, total, w)
+        bad = SCATTER_OF_STEP(k, d, floor, total, at_n, at_means, at_scatter, w.ctypes)
         empty = bad >= 0
         if not empty:
             first = begin if iteration == 0 else 0
             bad = m_step(code, n, w, factor, log_det, volume, axes, first, work)
         if bad >= 0:
             if trial:
-                RESTORE(kept_n, kept_means, kept_scatter, n, means, scatter)
+                RESTORE(
+                    k,
+                    d,
+                    kept_n.ctypes,
+                    kept_means.ctypes,
+                    kept_scatter.ctypes,
+                    at_n,
+                    at_means,
+                    at_scatter,
+                )
                 known, resting, trial = 0, iteration + REST, False
                 continue
             outcome[0], outcome[1], outcome[2] = EMPTY if empty else COLLAPSED, iteration, bad
@@ -214,7 +225,16 @@ def one_fit(
         iteration += 1
         log_likelihood = both[0, 0]
         if trial and not log_likelihood >= before:
-            RESTORE(kept_n, kept_means, kept_scatter, n, means, scatter)
+            RESTORE(
+                k,
+                d,
+                kept_n.ctypes,
+                kept_means.ctypes,
+                kept_scatter.ctypes,
+                at_n,
+                at_means,
+                at_scatter,
+            )
             known, resting, trial = 0, iteration + REST, False
             continue
         totals[0], totals[1] = log_likelihood, both[0, 1]
@@ -222,7 +242,10 @@ def one_fit(
             outcome[0], outcome[1], outcome[2] = OVERFLOW, iteration, -1
             return
         where = diagonal_where if diagonal else full_where
-        MOMENTS_OF_SUMS(sums, where, diagonal, center, n, means, scatter)
+        MOMENTS_OF_SUMS(
+            k, d, size, width, shape, sums.ctypes, where.ctypes, center.ctypes,
+            at_n, at_means, at_scatter,
+        )  # fmt: skip
         # -- has it arrived?
         gain = log_likelihood - before
         if gain <= LEVEL * (abs(log_likelihood) + total):
@@ -252,49 +275,65 @@ def one_fit(
             continue
         trial = False
         if known == 0:
-            FRAME(n, means, scatter, frame)
-        PACK(n, means, scatter, frame, diagonal, points[known])
+            FRAME(k, d, at_n, at_means, at_scatter, frame.ctypes)
+        PACK(
+            k, d, shape, entries, at_n, at_means, at_scatter, frame.ctypes, points[known].ctypes
+        )  # fmt: skip
         known += 1
         if known == 3:
-            stretch = STRETCH(points)
+            stretch = STRETCH(k * entries, points.ctypes)
             if stretch > 1.0:
                 # steps vary: the slowest part is as slow as the longest of late has shown
                 ratio_known = max((1.0 - 1.0 / stretch) ** 2, 0.97 * ratio_known, STEADY)
-                RESTORE(n, means, scatter, kept_n, kept_means, kept_scatter)
-                trial = EXTRAPOLATE(points, stretch, frame, diagonal, n, means, scatter)
+                RESTORE(
+                    k, d, at_n, at_means, at_scatter,
+                    kept_n.ctypes, kept_means.ctypes, kept_scatter.ctypes,
+                )  # fmt: skip
+                there = EXTRAPOLATE(
+                    k, d, shape, entries, stretch,
+                    at_n, at_means, at_scatter, frame.ctypes, points.ctypes,
+                )  # fmt: skip
+                trial = there != 0
             known = 0
 
 
-def scatter_of_step(n, means, scatter, floor, total, w):
-    """What the M-step gets, w (k, d, d); the number of an empty component, or -1."""
-    k, d = means.shape
+def scatter_of_step(k, d, floor, total, n, means, scatter, w):
+    """What the M-step gets, w (k, d, d); the number of an empty component, or -1.
+
+    Here and below an array is a pointer to its first number, in C order.
+    """
+    for i in range(k * d * d):
+        w[i] = scatter[i]
     for j in range(k):
         if not (n[j] > EMPTY_SHARE * total):
             return j
+        own = AT(w, j * d * d)
         for a in range(d):
-            for b in range(d):
-                w[j, a, b] = scatter[j, a, b]
-        for a in range(d):
-            noise = ROUNDING * abs(means[j, a])
-            if not (w[j, a, a] > noise * noise * n[j]):
+            noise = ROUNDING * abs(means[j * d + a])
+            if not (own[a * d + a] > noise * noise * n[j]):
                 for b in range(d):
-                    w[j, a, b] = 0.0
-                    w[j, b, a] = 0.0
-            w[j, a, a] += floor * n[j]
+                    own[a * d + b] = 0.0
+                    own[b * d + a] = 0.0
+            own[a * d + a] += floor * n[j]
     return -1
 
 
-def moments_of_sums(sums, where, diagonal, center, n, means, scatter):
-    """Statistics about their own means from those about the centers of the pass."""
-    k, d = means.shape
+def moments_of_sums(k, d, size, width, diagonal, sums, where, center, n, means, scatter):
+    """Statistics about their own means from those about the centers of the pass.
+
+    `where` (width, width) has the places of second moments among the sums (k, size).
+    """
     for j in range(k):
-        count = sums[0, j, 0]
+        own, out, count = AT(sums, j * size), AT(scatter, j * d * d), sums[j * size]
         n[j] = count
         if count > 0.0:
             for a in range(d):
-                shift = sums[0, j, 1 + a] / count
-                means[j, a] = center[j, a] + shift
+                shift = own[1 + a] / count
+                means[j * d + a] = center[j * d + a] + shift
                 for b in range(a if diagonal else 0, a + 1):
-                    value = sums[0, j, where[a, b]] - sums[0, j, 1 + b] * shift
-                    scatter[j, a, b] = max(value, 0.0) if a == b else value
-                    scatter[j, b, a] = scatter[j, a, b]
+                    value = own[where[a * width + b]] - own[1 + b] * shift
+                    if a == b:
+                        value = max(value, 0.0)
+                    out[a * d + b] = value
+                    out[b * d + a] = value
+    return -1

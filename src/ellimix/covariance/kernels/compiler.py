@@ -12,7 +12,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from ellimix.compiled import advanced, compiled, exported, fingerprint, inline, named
+from ellimix.compiled import compiled, fingerprint, named, with_parts
 from ellimix.covariance import FAMILIES, triangular
 from ellimix.covariance.kernels import axes as common_axes
 from ellimix.covariance.kernels import closed, matrices, oriented, steps, volumes
@@ -60,20 +60,8 @@ def m_step() -> Any:
     """
     sources = *sorted(Path(__file__).parent.glob("*.py")), Path(triangular.__file__)
     digest = fingerprint(*sources)
-    names: dict[str, Any] = {
-        "EPS": triangular.EPS,
-        "RATIO": triangular.singular_ratio(1),
-        "AT": advanced(),
-    }
-    for module, parts in _PARTS:
-        for part in parts.split():
-            function = getattr(module, part)
-            if part in _SYMBOLS:
-                function = named(function, digest, names)
-                made = exported(function, f"ellimix_{part}", *_SYMBOLS[part].split())
-            else:
-                made = inline(function, names)
-            names[part.upper()] = made
+    constants = {"EPS": triangular.EPS, "RATIO": triangular.singular_ratio(1)}
+    names = with_parts(constants, _PARTS, _SYMBOLS, digest)
     return compiled(named(steps.m_step, digest, names), _STEP)
 
 
