@@ -23,6 +23,7 @@ Key = tuple[str, int]  # family, number of components
 LIKE_ROWS = 500.0
 NEAR = 0.5  # nats below the best of a fit that may end above it
 CLOSE = 4  # such fits that are kept, with the best; fewer of many rows, in proportion
+LITTLE = 0.01  # nats by which a fit on the way must be better
 APART = 5e-3  # nats between two fits that are not the same
 DISTINCT = 0.003  # of all rows: a difference of counts that tells partitions apart
 SAME = 0.1  # nats within which two fits are on the way to the same optimum
@@ -166,25 +167,29 @@ class Board:
         target = self._entries[family.name, n.shape[1]].value
         return Attempts(family, n, means, scatter, tuple(name for name, _ in named), target)
 
-    def add(self, ended: Sequence[Ended], *, to_end: bool = True) -> set[Key]:
-        """Take up what runs found; the cells whose best solution got better."""
+    def add(self, ended: Sequence[Ended], *, last: bool = False) -> set[Key]:
+        """Take up what runs found; the cells whose best solution got better.
+
+        Before the `last` runs, those to the cells' ends, a fit that is better by next to nothing is
+        the same one, a few passes further.
+        """
         better = set()
         for group in ended:
-            if self._add(group, to_end):
+            if self._add(group, last):
                 better.add((group.family.name, group.n.shape[1]))
         return better
 
-    def _add(self, group: Ended, to_end: bool) -> bool:
+    def _add(self, group: Ended, last: bool) -> bool:
         entry = self._entries[group.family.name, group.n.shape[1]]
         value = group.log_likelihood
         found = np.isfinite(value)
         if not found.any():
             entry.failure = entry.failure or (group, 0)
             return False
-        if to_end:
-            entry.ends += value[found & ~group.given_up].tolist()
+        entry.ends += value[found & ~group.given_up].tolist()
         self._keep_close(entry, group)
-        ahead = np.flatnonzero(value > entry.value)  # the others change nothing
+        least = 0.0 if last else LITTLE * self.setting.scale
+        ahead = np.flatnonzero(value > entry.value + least)  # the others change nothing
         if not ahead.size:
             return False
         best = self._best_sound(group, ahead[np.argsort(-value[ahead], kind="stable")])
@@ -199,6 +204,8 @@ class Board:
         value, scale = group.log_likelihood, self.setting.scale
         best = max(entry.value, float(value.max()))
         near = np.flatnonzero((value > best - NEAR * scale) & ~group.given_up)
+        if not near.size:
+            return
         found = [Solution(group, int(i)) for i in near]
         found += [s for s in entry.close if s.log_likelihood > best - NEAR * scale]
         entry.close.clear()

@@ -201,7 +201,7 @@ class Portfolio:
             accelerated=judged is None and self.scale > MANY,
             stop=self.stop,
         )
-        return self.board.add(ended)
+        return self.board.add(ended, last=judged is None)
 
     def _short_then_whole(self, groups: Iterable[Attempts | None], kept: int = KEPT) -> set[Key]:
         """Short runs, of which the best few of each cell go on."""
