@@ -116,3 +116,22 @@ def test_powers_of_two(dtype):
     near = near[near > NEGLIGIBLE]
     exact = np.exp(near.astype(np.float64))
     np.testing.assert_allclose(values_of("exp", near), exact, rtol=2 * np.finfo(dtype).eps)
+
+
+def test_functions_of_compiled_code_have_names_of_their_own():
+    """numba's numbers repeat from process to process: names must tell what functions do."""
+    from ellimix.compiled import inline
+    from ellimix.engines.kernels import compiler
+
+    def scaled(x):
+        return FACTOR * x  # noqa: F821
+
+    one, other, again = (inline(scaled, {"FACTOR": f}).py_func.__name__ for f in (2.0, 3.0, 2.0))
+    assert one == again != other
+    named = {
+        compiler._scoring(shape, d, bits)["POTENTIALS"].py_func.__name__
+        for shape in ("diagonal", "full")
+        for d in (3, 4, 20)
+        for bits in (32, 64)
+    }
+    assert len(named) == 12

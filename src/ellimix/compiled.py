@@ -172,11 +172,13 @@ def exported(function: FunctionType, symbol: str, result: str, arguments: str) -
     letters = {"i": types.int64, "f": types.float64}
     letters.update(p=pointer(letters["f"]), n=pointer(letters["i"]))
     signature = letters[result](*(letters[letter] for letter in arguments))
+    if symbol in _exports:
+        raise AssertionError(f"Two functions are called {symbol}.")
     # not cfunc: it links and optimises the function a second time, with its wrapper
     made = compiled(function, signature, no_cpython_wrapper=True)
     code = made.get_compile_result(signature)
     address = code.library.get_pointer_to_function(code.fndesc.llvm_cfunc_wrapper_name)
-    _exports.append(made)
+    _exports[symbol] = made
     binding.add_symbol(symbol, address)
     return types.ExternalFunction(symbol, signature)
 
@@ -228,7 +230,7 @@ def advanced() -> Any:
     return intrinsic(typing)
 
 
-_exports: list[Any] = []  # their code must stay in memory
+_exports: dict[str, Any] = {}  # by symbol: their code must stay in memory
 
 
 def fingerprint(*sources: Path) -> str:
