@@ -84,7 +84,7 @@ def test_statistics_and_models_of_an_end_are_those_of_its_last_pass(family):
     compiled, _ = runners(source)
     (group,) = starts(source, family, [3])
     (ended,) = compiled.run([group], tolerance=1e-3, max_iter=40)
-    mixture = em.Mixture(ended.models().at(0), FAMILIES[family])
+    mixture = em.Mixture(ended.model(0), FAMILIES[family])
     rows, weight = source.rows, source.weight
     joint = mixture.log_joint(rows)
     share = mixture.responsibilities(rows) * weight[:, None]
@@ -125,7 +125,7 @@ def test_singular_components_fail_alone_and_a_floor_helps():
         assert first.status[0] is Status.COLLAPSED
         assert first.log_likelihood[0] == -np.inf
         assert np.isfinite(second.log_likelihood[0])
-        assert np.isfinite(first.models().covariance.values).all()
+        assert np.isfinite(second.model(0).covariance.values).all()
     for runner in runners(source, 1e-3):
         (ended,) = runner.run([group], tolerance=1e-3, max_iter=100)
         assert np.isfinite(ended.log_likelihood[0])

@@ -96,12 +96,9 @@ class Ended:
     names: tuple[str, ...]
     component: NDArray[np.int64]
 
-    def models(self) -> Parameters:
-        """The models of all fits, stacked; anything for a fit without a sound end."""
-        sound = np.isfinite(self.log_likelihood)[:, None, None, None]
-        factor = np.where(sound, self.factor, np.eye(self.factor.shape[-1]))
-        covariance = _covariance(self.family.structure, factor, self.log_det)
-        return Parameters(self.weights, self.center, covariance)
+    def model(self, index: int) -> Parameters:
+        """The model of one fit with a sound end."""
+        return models_of(self.family.structure, [(self, index)]).at(0)
 
     def statistics(self, index: int) -> SufficientStatistics:
         """The statistics of one fit's last pass."""
@@ -154,6 +151,15 @@ class Runner(Protocol):
             Asked now and then: once it says so, no further fit is begun.
         """
         ...
+
+
+def models_of(structure: Structure, fits: Sequence[tuple[Ended, int]]) -> Parameters:
+    """The models of fits with sound ends, of one structure and number of components, stacked."""
+    weights, center, factor, log_det = (
+        np.stack([getattr(ended, name)[i] for ended, i in fits])
+        for name in ("weights", "center", "factor", "log_det")
+    )
+    return Parameters(weights, center, _covariance(structure, factor, log_det))
 
 
 def _covariance(structure: Structure, factor: Array, log_det: Array) -> Covariance:

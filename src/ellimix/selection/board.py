@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from ellimix.attempts.base import Attempts, Ended
+from ellimix.attempts.base import Attempts, Ended, models_of
 from ellimix.covariance import FAMILIES
 from ellimix.covariance.base import Family
 from ellimix.records import Array
@@ -173,30 +173,45 @@ class Board:
         Before the `last` runs, those to the cells' ends, a fit that is better by next to nothing is
         the same one, a few passes further.
         """
+        ahead = [(group, self._ahead(group, last)) for group in ended]
+        picks = [(group, which) for group, which in ahead if which.size]
+        first = self._marked([(group, int(which[0])) for group, which in picks])
         better = set()
-        for group in ended:
-            if self._add(group, last):
+        for (group, which), marked in zip(picks, first, strict=True):
+            if self._take(group, which, marked):
                 better.add((group.family.name, group.n.shape[1]))
         return better
 
-    def _add(self, group: Ended, last: bool) -> bool:
+    def _ahead(self, group: Ended, last: bool) -> NDArray[np.intp]:
+        """The fits that are better than the best so far, best first: others change nothing."""
         entry = self._entries[group.family.name, group.n.shape[1]]
         value = group.log_likelihood
         found = np.isfinite(value)
         if not found.any():
             entry.failure = entry.failure or (group, 0)
-            return False
+            return np.empty(0, dtype=np.intp)
         entry.ends += value[found & ~group.given_up].tolist()
         self._keep_close(entry, group)
         least = 0.0 if last else LITTLE * self.setting.scale
-        ahead = np.flatnonzero(value > entry.value + least)  # the others change nothing
-        if not ahead.size:
-            return False
-        best = self._best_sound(group, ahead[np.argsort(-value[ahead], kind="stable")])
-        if best < 0:
-            return False
-        better = bool(value[best] > entry.value + SAME * self.setting.scale)
-        entry.best = Solution(group, best)
+        which = np.flatnonzero(value > entry.value + least)
+        return which[np.argsort(-value[which], kind="stable")]
+
+    def _take(self, group: Ended, which: NDArray[np.intp], marked: bool) -> bool:
+        """Take the first of these fits that the guard lets pass, which knows of the first one."""
+        entry = self._entries[group.family.name, group.n.shape[1]]
+        place = 0
+        if marked:
+            if entry.spurious is None or (
+                group.log_likelihood[which[0]] > entry.spurious.log_likelihood
+            ):
+                entry.spurious = Solution(group, int(which[0]))
+            rest = self._marked([(group, int(i)) for i in which[1:]])
+            if all(rest):
+                return False
+            place = 1 + rest.index(False)
+        best = Solution(group, int(which[place]))
+        better = best.log_likelihood > entry.value + SAME * self.setting.scale
+        entry.best = best
         return better
 
     def _keep_close(self, entry: Entry, group: Ended) -> None:
@@ -214,29 +229,23 @@ class Board:
                 entry.close.append(solution)
         del entry.close[max(1, round(CLOSE / scale)) :]
 
-    def _best_sound(self, group: Ended, ahead: NDArray[np.intp]) -> int:
-        """The first of these fits, best first, that the guard lets pass; -1 for none."""
-        entry = self._entries[group.family.name, group.n.shape[1]]
-        # as a rule the first one is sound, and the others need no judgement
-        for which in (ahead[:1], ahead[1:]):
-            if not which.size:
-                return -1
-            spurious = self._spurious(group, which)
-            known = -np.inf if entry.spurious is None else entry.spurious.log_likelihood
-            if spurious[0] and group.log_likelihood[which[0]] > known:
-                entry.spurious = Solution(group, int(which[0]))
-            if not spurious.all():
-                return int(which[np.argmin(spurious)])
-        return -1
-
-    def _spurious(self, group: Ended, which: NDArray[np.intp]) -> NDArray[np.bool_]:
-        setting = self.setting
-        counts, resolution = group.n[which] / setting.observation, setting.resolution
-        factor = group.factor[which]
-        clear = setting.guard.clearly_sound(group.family, counts, factor, resolution)
-        out = ~clear
-        if out.any():
-            models, doubtful = group.models().at(which[out]), counts[out]
-            verdicts = setting.guard.verdicts(group.family, doubtful, models, resolution)
-            out[out] = verdicts.spurious
-        return out
+    def _marked(self, fits: Sequence[tuple[Ended, int]]) -> list[bool]:
+        """Whether the guard marks each of these fits: those of a kind are judged together."""
+        setting, guard = self.setting, self.setting.guard
+        kinds: dict[object, list[int]] = {}
+        for place, (group, _) in enumerate(fits):
+            family, k = group.family, group.n.shape[1]
+            kind = (k, family.structure, guard.kind(family, setting.n_features))
+            kinds.setdefault(kind, []).append(place)
+        out = np.zeros(len(fits), dtype=np.bool_)
+        for places in kinds.values():
+            own, family = [fits[place] for place in places], fits[places[0]][0].family
+            counts = np.stack([group.n[i] for group, i in own]) / setting.observation
+            factor = np.stack([group.factor[i] for group, i in own])
+            clear = guard.clearly_sound(family, counts, factor, setting.resolution)
+            doubtful = np.flatnonzero(~clear)
+            if doubtful.size:
+                models = models_of(family.structure, [own[i] for i in doubtful])
+                found = guard.verdicts(family, counts[doubtful], models, setting.resolution)
+                out[np.asarray(places)[doubtful]] = found.spurious
+        return out.tolist()

@@ -277,6 +277,10 @@ class Guard:
             return d + self.own
         return self.spread if _owns_something(family) else self.shared
 
+    def kind(self, family: Family, d: int) -> tuple[float, float, bool]:
+        """What the rules ask of a family: those that agree in it may be judged together."""
+        return self.needed(family, d), self._suspect(family, d), _own_axes(family, d)
+
     def _suspect(self, family: Family, d: int) -> float:
         """Below so many rows a component may be a chance group."""
         if not _owns_something(family):

@@ -91,7 +91,7 @@ class Judge:
     def report(self, solution: Solution) -> FitReport:
         """The report of a fit."""
         ended, i = solution.ended, solution.index
-        mixture = Mixture(ended.models().at(i), ended.family, self.feature_names)
+        mixture = Mixture(ended.model(i), ended.family, self.feature_names)
         passes, value = int(ended.passes[i]), solution.log_likelihood / self.setting.weight
         status = ended.status[i]
         return FitReport(
