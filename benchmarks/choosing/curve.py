@@ -22,6 +22,7 @@ from side_by_side.tables import duration
 BUDGETS: Final = ("0.05", "0.1", "0.3", "1", "3", "10")
 N_INIT: Final = ("1", "3", "10", "30")
 NEAR: Final = 0.1
+APART: Final = 1.3  # between labelled points: factor in time
 FLOOR: Final = 1e-2  # of the picture's logarithmic axis
 
 
@@ -105,15 +106,19 @@ def draw(drawn: Sequence[Point], path: Path) -> None:
             color=COLORS[number],
             label=str(Setting(tool)),
         )
+        last = 0.0
         for p in own:
-            label = p.setting.words
+            if p.seconds < APART * last:  # the search was over before the budget was
+                continue
+            last = p.seconds
             axes.annotate(
-                label,
+                p.setting.words,
                 (p.seconds, max(p.mean, FLOOR)),
                 (4, 4),
                 textcoords="offset points",
                 fontsize=8,
             )
+    axes.margins(x=0.12)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.grid(color="0.9")
