@@ -9,10 +9,11 @@ from typing import final
 import numpy as np
 
 from ellimix.attempts.base import Attempts, Ended
-from ellimix.covariance.base import Covariance, Structure
+from ellimix.covariance.base import Covariance, Structure, eigen
 from ellimix.em import Task, run
 from ellimix.engines.base import Engine
-from ellimix.inference.base import plug_in
+from ellimix.errors import DegenerateFit
+from ellimix.inference.base import Parameters, plug_in
 from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.records import Array, Moment, SufficientStatistics
 from ellimix.report import FitReport
@@ -22,6 +23,7 @@ from ellimix.sources.threads import one_blas_thread
 # The last gain that a fit may make, relative to what may still be gained: EM's gains shrink
 # slowly where components overlap.
 LAST = 0.1
+COMMON_AXES = ("EVE", "VVE")  # families whose first M-step is made from many starts
 
 
 @final
@@ -59,14 +61,15 @@ class PlainRunner:
         tol = LAST * tolerance / self.weight
         tasks = [
             Task(
-                MaximumLikelihood(group.family, self.reg_covar),
-                whole_start(group, i),
+                inference,
+                first_step(inference, whole_start(group, i), careful),
                 tol,
                 max_iter,
                 name=name,
                 acceleration="auto",
             )
             for group in attempts
+            for inference in (MaximumLikelihood(group.family, self.reg_covar),)
             for i, name in enumerate(group.names)
         ]
         observe = None if stop is None else lambda _: stop()
@@ -110,6 +113,21 @@ class PlainRunner:
         ]
         with one_blas_thread():
             return list(self.source.placed(self.engine).reduce(self.engine.step(potentials)))
+
+
+def first_step(
+    inference: MaximumLikelihood, start: SufficientStatistics, careful: bool
+) -> SufficientStatistics | Parameters:
+    """The start; in a hurry, for EVE and VVE, the model of a first M-step from pooled axes."""
+    if careful or inference.family.name not in COMMON_AXES:
+        return start
+    k, d = start.means().shape
+    nothing, axes = np.ones((k, d, d)), eigen(start.scatter().sum(axis=0))[1]
+    before = Covariance(Structure.FULL, nothing, nothing, np.zeros(k), axes)
+    try:
+        return inference.update(start, Parameters(start.n, start.center, before))
+    except DegenerateFit:
+        return start  # the loop says which component and why
 
 
 def whole_start(group: Attempts, index: int) -> SufficientStatistics:

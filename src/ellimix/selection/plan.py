@@ -111,7 +111,7 @@ class Plan:
     def _steps(self) -> None:
         portfolio = self.portfolio
         changed = portfolio.from_partitions(self._trees(TREES[:1]), careful=True)
-        others = self._trees(TREES[1:])
+        others = self._trees(TREES[1 : self.effort.trees])
         if self.source.n_rows >= KMEANS_ROWS and not self.late():
             others["k-means SPH"] = self._kmeans()
         changed |= portfolio.from_partitions(others)

@@ -68,6 +68,8 @@ class Effort:
         Cells that step 5 works on.
     random : int
         Random short runs of each of them.
+    trees : int
+        Agglomerations to begin from, in the order of `plan.TREES`.
     """
 
     tolerance: float = 1e-3
@@ -77,6 +79,11 @@ class Effort:
     rounds: int = ROUNDS
     cells: int = 12
     random: int = 12
+    trees: int = 5
+
+
+# Where fits are not compiled each costs fifty times as much: the first partitions and one exchange.
+LIGHT = Effort(rounds=1, cells=3, random=3, trees=1)
 
 
 @final

@@ -9,6 +9,7 @@ from typing import final
 
 import numpy as np
 
+from ellimix.attempts.plain import PlainRunner
 from ellimix.covariance.base import Family
 from ellimix.em import Task, run
 from ellimix.engines.base import Engine
@@ -22,7 +23,7 @@ from ellimix.selection.grain import observation, resolutions
 from ellimix.selection.guard import Guard
 from ellimix.selection.notes import about
 from ellimix.selection.plan import Plan, engine_for, on_all, runner_for, total_weight
-from ellimix.selection.portfolio import Effort
+from ellimix.selection.portfolio import LIGHT, Effort
 from ellimix.selection.verdicts import Judge
 from ellimix.sources.memory import MemorySource
 
@@ -104,6 +105,7 @@ def search(
         Variance floor, in squared units of the data. Where it is 0 and a column is constant, on
         which most families could not be fitted, it is `FLOOR` of the smallest variance of another.
     effort : Effort, optional
+        By default ``Effort()``, or ``LIGHT`` where fits are not compiled.
     guard : Guard, optional
     engine : {"auto", "numpy", "numba"}
         ``"auto"`` compiles where numba is installed.
@@ -126,7 +128,7 @@ def search(
         Interrupted before there was any fit; later, the best so far is kept.
     """
     begun = time.monotonic()
-    effort, guard = effort or Effort(), guard or Guard()
+    guard = guard or Guard()
     criteria.named(criterion)
     rows = in_order(source)
     resolution, unit = resolutions(source), observation(rows)
@@ -139,6 +141,7 @@ def search(
     say = tell or _quiet
     say(LOADING, 0.0)
     runner = runner_for(part, engine, reg_covar)
+    effort = effort or (LIGHT if isinstance(runner, PlainRunner) else Effort())
     # what is compiled, once on a machine, takes no time from the fits
     deadline = np.inf if time_budget is None else time.monotonic() + time_budget
     plan = Plan(board, runner, effort, part, random, deadline, say, whole)
