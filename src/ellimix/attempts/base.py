@@ -7,7 +7,7 @@ components' means, so that any family can go on from them, and components can be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, final
 
@@ -18,6 +18,8 @@ from ellimix.covariance.base import Covariance, Family, Structure
 from ellimix.errors import Status
 from ellimix.inference.base import Parameters
 from ellimix.records import Array, Moment, SufficientStatistics
+
+Start = tuple[Array, Array, Array]  # counts (k,), means (k, d), scatter (k, d, d)
 
 
 @final
@@ -143,7 +145,6 @@ class Runner(Protocol):
             Passes after which fits that will not reach their target may be given up.
         careful : bool
             Whether first M-steps that may end in local minima (EVE, VVE) are made from many starts.
-            One of the runners takes no less care.
         accelerated : bool
             Whether slow fits are helped by SQUAREM from the first passes on: for those that are
             near their ends. On the way it may lead to another local maximum.
@@ -151,6 +152,12 @@ class Runner(Protocol):
             Asked now and then: once it says so, no further fit is begun.
         """
         ...
+
+
+def stacked(starts: Iterable[Start]) -> Start:
+    """Starts of one number of components as (m, k), (m, k, d) and (m, k, d, d)."""
+    n, means, scatter = (np.stack(part) for part in zip(*starts, strict=True))
+    return n, means, scatter
 
 
 def models_of(structure: Structure, fits: Sequence[tuple[Ended, int]]) -> Parameters:

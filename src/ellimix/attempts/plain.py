@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -57,7 +57,11 @@ class PlainRunner:
         accelerated: bool = False,
         stop: Callable[[], bool] | None = None,
     ) -> list[Ended]:
-        """Run all of them; see `Runner`. None is given up: a pass serves the others anyway."""
+        """Run all of them; see `Runner`.
+
+        None is given up, since a pass serves the others anyway. Those that have settled and are
+        slow are helped in any case (`ellimix.acceleration`): that leads nowhere else.
+        """
         tol = LAST * tolerance / self.weight
         tasks = [
             Task(
@@ -75,32 +79,8 @@ class PlainRunner:
         observe = None if stop is None else lambda _: stop()
         reports = iter(run(self.source, self.engine, tasks, observe))
         grouped = [[next(reports) for _ in group.names] for group in attempts]
-        return [self._ended(group, own) for group, own in zip(attempts, grouped, strict=True)]
-
-    def _ended(self, group: Attempts, reports: list[FitReport]) -> Ended:
-        m, k, d = group.means.shape
-        zero = np.zeros((m, k))
-        out = Ended(
-            group.family,
-            zero,
-            np.zeros((m, k, d)),
-            np.zeros((m, k, d, d)),
-            zero.copy(),
-            np.zeros((m, k, d)),
-            np.zeros((m, k, d, d)),
-            zero.copy(),
-            np.full(m, -np.inf),
-            np.zeros(m),
-            np.array([report.n_iter for report in reports], dtype=np.int64),
-            tuple(report.status for report in reports),
-            np.zeros(m, dtype=np.bool_),
-            group.names,
-            np.full(m, -1, dtype=np.int64),
-        )
-        sound = [i for i, report in enumerate(reports) if report.sound]
-        for i, found in zip(sound, self._last_pass([reports[i] for i in sound]), strict=True):
-            _keep(out, i, reports[i], found)
-        return out
+        found = iter(self._last_pass([r for own in grouped for r in own if r.sound]))
+        return [_ended(group, own, found) for group, own in zip(attempts, grouped, strict=True)]
 
     def _last_pass(self, reports: list[FitReport]) -> list[SufficientStatistics]:
         """Statistics with whole second moments under the fits' last parameters."""
@@ -142,6 +122,35 @@ def whole_start(group: Attempts, index: int) -> SufficientStatistics:
     diagonal = scatter.diagonal(0, 1, 2)
     return replace(whole, s2=diagonal if moment is Moment.DIAGONAL else scatter.sum(axis=0),
                    moment=moment)  # fmt: skip
+
+
+def _ended(
+    group: Attempts, reports: list[FitReport], found: Iterator[SufficientStatistics]
+) -> Ended:
+    """A group's fits, with the statistics of the sound ones' last pass, in order."""
+    m, k, d = group.means.shape
+    zero = np.zeros((m, k))
+    out = Ended(
+        group.family,
+        zero,
+        np.zeros((m, k, d)),
+        np.zeros((m, k, d, d)),
+        zero.copy(),
+        np.zeros((m, k, d)),
+        np.zeros((m, k, d, d)),
+        zero.copy(),
+        np.full(m, -np.inf),
+        np.zeros(m),
+        np.array([report.n_iter for report in reports], dtype=np.int64),
+        tuple(report.status for report in reports),
+        np.zeros(m, dtype=np.bool_),
+        group.names,
+        np.full(m, -1, dtype=np.int64),
+    )
+    for i, report in enumerate(reports):
+        if report.sound:
+            _keep(out, i, report, next(found))
+    return out
 
 
 def _keep(out: Ended, index: int, report: FitReport, found: SufficientStatistics) -> None:

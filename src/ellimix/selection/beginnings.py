@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ellimix.attempts.base import Start
 from ellimix.records import Array
 from ellimix.starts.dendrogram import Tree
-
-Start = tuple[Array, Array, Array]  # counts (k,), means (k, d), scatter (k, d, d)
 
 
 def of_labels(rows: Array, weight: Array, labels: NDArray[np.intp], k: int) -> Start:

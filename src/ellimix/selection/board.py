@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from ellimix.attempts.base import Attempts, Ended, models_of
+from ellimix.attempts.base import Attempts, Ended, Start, models_of, stacked
 from ellimix.covariance import FAMILIES
 from ellimix.covariance.base import Family
 from ellimix.records import Array
@@ -43,7 +43,7 @@ class Solution:
         return float(self.ended.log_likelihood[self.index])
 
     @property
-    def start(self) -> tuple[Array, Array, Array]:
+    def start(self) -> Start:
         """What another fit may go on from: counts, means and scatter."""
         i = self.index
         return self.ended.n[i], self.ended.means[i], self.ended.scatter[i]
@@ -69,7 +69,7 @@ class Entry:
     best: Solution | None = None  # of those that the guard lets pass
     close: list[Solution] = field(default_factory=list)  # fits that may end above it
     spurious: Solution | None = None
-    failure: tuple[Ended, int] | None = None
+    failure: Ended | None = None  # fits of which none had a sound end
     ends: list[float] = field(default_factory=list)  # log-likelihoods of runs to their ends
 
     @property
@@ -153,19 +153,18 @@ class Board:
             return np.inf
         return bic(self[key].value, self.setting.n_parameters(key), self.setting.weight)
 
-    def __contains__(self, key: object) -> bool:
-        return key in self._entries
-
-    def attempts(
-        self, family: Family, starts: Iterable[tuple[str, tuple[Array, Array, Array]]]
-    ) -> Attempts | None:
+    def attempts(self, family: Family, starts: Iterable[tuple[str, Start]]) -> Attempts | None:
         """Starts of one number of components as a group, with the cell's best as target."""
         named = list(starts)
         if not named:
             return None
-        n, means, scatter = (np.stack(part) for part in zip(*(s for _, s in named), strict=True))
-        target = self._entries[family.name, n.shape[1]].value
-        return Attempts(family, n, means, scatter, tuple(name for name, _ in named), target)
+        names = tuple(name for name, _ in named)
+        return self.group(family, stacked(start for _, start in named), names)
+
+    def group(self, family: Family, starts: Start, names: tuple[str, ...]) -> Attempts:
+        """Stacked starts as a group, with the cell's best as target."""
+        target = self._entries[family.name, starts[0].shape[1]].value
+        return Attempts(family, *starts, names, target)
 
     def add(self, ended: Sequence[Ended], *, last: bool = False) -> set[Key]:
         """Take up what runs found; the cells whose best solution got better.
@@ -188,7 +187,7 @@ class Board:
         value = group.log_likelihood
         found = np.isfinite(value)
         if not found.any():
-            entry.failure = entry.failure or (group, 0)
+            entry.failure = entry.failure or group
             return np.empty(0, dtype=np.intp)
         entry.ends += value[found & ~group.given_up].tolist()
         self._keep_close(entry, group)

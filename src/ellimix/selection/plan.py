@@ -10,14 +10,14 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from ellimix.attempts.base import Runner
+from ellimix.attempts.base import Runner, Start
 from ellimix.attempts.plain import PlainRunner
 from ellimix.covariance.base import Family
 from ellimix.engines import choose
 from ellimix.engines.base import Engine
 from ellimix.engines.choice import has_numba
 from ellimix.records import Factor
-from ellimix.selection.beginnings import Start, cuts, of_labels, random_rows
+from ellimix.selection.beginnings import cuts, of_labels, random_rows
 from ellimix.selection.board import Board, Key, Setting
 from ellimix.selection.portfolio import OWN_UNITS, UNIT_FREE, Effort, Portfolio
 from ellimix.sources.memory import MemorySource

@@ -22,7 +22,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from ellimix.attempts.base import Attempts, Ended, Runner
+from ellimix.attempts.base import Attempts, Ended, Runner, Start, stacked
 from ellimix.attempts.moves import exchanges, merges, splits, units
 from ellimix.covariance.base import Family
 from ellimix.records import Array
@@ -42,7 +42,6 @@ ROUNDS = 8  # of step 2 at most
 KEPT = 3  # short runs of a cell that go on to their ends
 ALIKE = 1e-3  # nats between short runs that are on the same way
 
-Start = tuple[Array, Array, Array]
 Move = Callable[[Array, Array, Array, Array], Start]  # the last: the columns' units
 
 
@@ -65,7 +64,7 @@ class Effort:
     rounds : int
         Of exchanges between families and numbers of components.
     cells : int
-        Cells that step 5 works on.
+        Cells that step 4 works on.
     random : int
         Random short runs of each of them.
     trees : int
@@ -146,10 +145,8 @@ class Portfolio:
             entry = board[family.name, k]
             if entry.best is not None:
                 fits = [entry.best, *(s for s in entry.close if not s.like(entry.best))]
-                starts = zip(*(fit.start for fit in fits), strict=True)
-                n, means, scatter = (np.stack(part) for part in starts)
                 names = tuple(fit.name for fit in fits)
-                groups.append(Attempts(family, n, means, scatter, names))
+                groups.append(Attempts(family, *stacked(fit.start for fit in fits), names))
         return self._run(groups, self.effort.tolerance, self.effort.max_iter, None, True)
 
     def exchange(self, changed: set[Key]) -> set[Key]:
@@ -210,7 +207,7 @@ class Portfolio:
         )
         return self.board.add(ended, last=judged is None)
 
-    def _short_then_whole(self, groups: Iterable[Attempts | None], kept: int = KEPT) -> set[Key]:
+    def _short_then_whole(self, groups: Iterable[Attempts | None]) -> set[Key]:
         """Short runs, of which the best few of each cell go on."""
         some = [group for group in groups if group is not None]
         if not some or self.stop():
@@ -222,20 +219,21 @@ class Portfolio:
             careful=False,
             stop=self.stop,
         )
-        return self._whole(self._promising(ended, kept) for ended in short)
+        return self._whole(self._promising(ended) for ended in short)
 
-    def _promising(self, ended: Ended, kept: int) -> Attempts | None:
+    def _promising(self, ended: Ended) -> Attempts | None:
         value, use = ended.log_likelihood, list[int]()
         # equal to rounding is equal, and then the first counts
         for i in np.argsort(-np.round(value, 5), kind="stable").tolist():
-            if len(use) == kept or not np.isfinite(value[i]):
+            if len(use) == KEPT or not np.isfinite(value[i]):
                 break
             if not use or value[use[-1]] - value[i] > ALIKE:
                 use.append(i)
         if not use:
             return None
         names = tuple(ended.names[i] for i in use)
-        return self._group(ended.family, ended.n[use], ended.means[use], ended.scatter[use], names)
+        starts = ended.n[use], ended.means[use], ended.scatter[use]
+        return self.board.group(ended.family, starts, names)
 
     # -- looking up --------------------------------------------------------------------------
 
@@ -256,8 +254,7 @@ class Portfolio:
             donors = self._sources(k, changed)
             if not donors:
                 continue
-            starts = zip(*(solution.start for _, solution in donors), strict=True)
-            n, means, scatter = (np.stack(part) for part in starts)
+            n, means, scatter = stacked(solution.start for _, solution in donors)
             counts = np.sort(n, axis=1)
             apart = np.abs(counts[:, None] - counts).max(axis=2)
             alike = apart <= DISTINCT * counts[0].sum()
@@ -265,7 +262,8 @@ class Portfolio:
                 use = self._donors(family, donors, alike)
                 if use:
                     names = tuple(f"nested {donors[i][0].name}" for i in use)
-                    groups.append(self._group(family, n[use], means[use], scatter[use], names))
+                    starts = n[use], means[use], scatter[use]
+                    groups.append(self.board.group(family, starts, names))
         return groups
 
     def _moves(self, changed: set[Key], name: str, move: Move) -> list[Attempts]:
@@ -275,24 +273,17 @@ class Portfolio:
             sources = self._sources(k, changed)
             if not sources or (name == "merge" and k == 1):
                 continue
-            starts = zip(*(solution.start for _, solution in sources), strict=True)
-            n, means, scatter = (np.stack(part) for part in starts)
+            n, means, scatter = stacked(solution.start for _, solution in sources)
             free = np.array([[family.name in UNIT_FREE] for family, _ in sources])
             scale = np.where(free, units(n, means, scatter), 1.0)
             n, means, scatter = move(n, means, scatter, scale)
             if n.shape[2] in self.board.components:
                 names = (name,) * n.shape[1]
                 groups += [
-                    self._group(family, n[i], means[i], scatter[i], names)
+                    self.board.group(family, (n[i], means[i], scatter[i]), names)
                     for i, (family, _) in enumerate(sources)
                 ]
         return groups
-
-    def _group(
-        self, family: Family, n: Array, means: Array, scatter: Array, names: tuple[str, ...]
-    ) -> Attempts:
-        target = self.board[family.name, n.shape[1]].value
-        return Attempts(family, n, means, scatter, names, target)
 
     def _donors(
         self,

@@ -269,10 +269,11 @@ def _to_its_end(
     inference = MaximumLikelihood(mixture.family, reg_covar)
     start = mixture.parameters
     task = Task(inference, start, TOLERANCE, MOST, name=before.start, acceleration="auto")
-    (report,) = run(source.placed(engine), engine, [task], feature_names=feature_names)
+    placed = source.placed(engine)
+    (report,) = run(placed, engine, [task], feature_names=feature_names)
     if not report.sound or report.mixture is None:
         return cell
-    scores = report.mixture.score_rows(source.placed(engine), engine)
+    scores = report.mixture.score_rows(placed, engine)
     if not scores.log_likelihood >= cell.log_likelihood - 1e-6 * abs(cell.log_likelihood):
         return cell
     return replace(

@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from ellimix.attempts.base import Ended
-from ellimix.density.mixture import Mixture, Scores
+from ellimix.density.mixture import Mixture
 from ellimix.engines.base import Engine
 from ellimix.errors import DegenerateFit, Status
 from ellimix.report import FitReport
@@ -32,7 +32,7 @@ class Judge:
     engine : Engine
     setting : Setting
     n_rows : int
-        Distinct numbers of components above this were not tried.
+        Distinct rows: numbers of components above this were not tried.
     feature_names : tuple of str or None
     """
 
@@ -63,9 +63,7 @@ class Judge:
         self, key: Key, entry: Entry, solution: Solution, verdict: Verdict, reason: str
     ) -> Cell:
         report = self.report(solution)
-        if report.mixture is None:
-            raise AssertionError("a solution has a mixture")
-        scores = self._scores(report.mixture)
+        scores = self._mixture(solution).score_rows(self.source, self.engine)
         spurious = -np.inf if entry.spurious is None else entry.spurious.log_likelihood
         ahead = verdict is Verdict.OK and spurious > solution.log_likelihood
         return Cell(
@@ -91,11 +89,10 @@ class Judge:
     def report(self, solution: Solution) -> FitReport:
         """The report of a fit."""
         ended, i = solution.ended, solution.index
-        mixture = Mixture(ended.model(i), ended.family, self.feature_names)
         passes, value = int(ended.passes[i]), solution.log_likelihood / self.setting.weight
         status = ended.status[i]
         return FitReport(
-            mixture=mixture,
+            mixture=self._mixture(solution),
             status=status,
             message=f"{status.sentence} {status.remedy}".strip(),
             trace=(value,),
@@ -106,16 +103,14 @@ class Judge:
             steps=("em",) * passes,
         )
 
-    def _scores(self, mixture: Mixture) -> Scores:
-        return mixture.score_rows(self.source, self.engine)
+    def _mixture(self, solution: Solution) -> Mixture:
+        ended = solution.ended
+        return Mixture(ended.model(solution.index), ended.family, self.feature_names)
 
     def _why(self, solution: Solution) -> str:
         """The guard's sentences."""
-        mixture = self.report(solution).mixture
-        if mixture is None:
-            raise AssertionError("a solution has a mixture")
         counts = solution.ended.n[solution.index] / self.setting.observation
-        reasons = self.setting.guard.judge(mixture, counts, self.setting.resolution)
+        reasons = self.setting.guard.judge(self._mixture(solution), counts, self.setting.resolution)
         return "; ".join(reason.sentence for reason in reasons)
 
     def _overfull(self, key: Key) -> str:
@@ -136,13 +131,12 @@ class Judge:
         return f"A fit with BIC {value:,.3f} was set aside: {self._why(spurious)}."
 
 
-def _failure(failure: tuple[Ended, int]) -> str:
-    """The sentence of a fit that failed, with its remedy."""
-    ended, i = failure
-    status, k = ended.status[i], int(ended.component[i])
+def _failure(ended: Ended) -> str:
+    """The sentence of the first of some fits that failed, with its remedy."""
+    status, k = ended.status[0], int(ended.component[0])
     if status not in (Status.COLLAPSED, Status.EMPTY) or k < 0:
         return f"{status.sentence} {status.remedy}".strip()
     if k >= ended.n.shape[1]:
         return str(DegenerateFit(status, (), (), "the shared covariance is singular"))
     cause = "no row is assigned to it" if status is Status.EMPTY else "its covariance is singular"
-    return str(DegenerateFit(status, (k,), (float(ended.n[i, k]),), cause))
+    return str(DegenerateFit(status, (k,), (float(ended.n[0, k]),), cause))
