@@ -160,7 +160,7 @@ def test_many_rows_begin_on_a_sample_and_end_on_all():
     rows = np.concatenate(groups)
     result = found(rows, ("EII", "EEE", "VVV"), range(1, 6))
     assert result.best.n_components == 3
-    assert any("random sample of 2,000" in note for note in result.notes)
+    assert any("random sample of 2,000" in note for note in result.remarks)
     mixture = result.best.mixture
     total = mixture.log_density(rows).sum()
     np.testing.assert_allclose(result.best.log_likelihood, total, rtol=1e-9)
@@ -191,6 +191,19 @@ def test_an_interrupt_keeps_the_best_so_far():
             raise KeyboardInterrupt
 
     result = found(rows_of("faithful"), components=range(1, 4), tell=tell)
+    assert result.best.ok
+    assert any("interrupted" in note for note in result.notes)
+
+
+@needs_numba
+@pytest.mark.parametrize("step", ["all rows", "all rows, best cells"])
+def test_an_interrupt_over_all_rows_keeps_the_best_so_far(step):
+    def tell(now, share):
+        if now == step:
+            raise KeyboardInterrupt
+
+    rows = np.random.default_rng(0).normal(size=(5_000, 2))
+    result = found(rows, ("EEE", "VVV"), [1, 2], tell=tell)
     assert result.best.ok
     assert any("interrupted" in note for note in result.notes)
 

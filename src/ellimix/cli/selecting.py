@@ -87,16 +87,15 @@ def _files(options: SelectOptions) -> dict[str, str]:
 
 def _as_dict(found: Found, table: Table, options: SelectOptions) -> dict[str, Any]:
     rows = tables.rows(found.cells, found.criterion)
-    best = next(i for i, cell in enumerate(found.cells) if cell is found.best)
     return {
         "data": str(options.data),
         "n_rows": int(table.rows.shape[0]),
         "n_features": int(table.rows.shape[1]),
         "feature_names": list(table.names),
         "criterion": found.criterion,
-        "best": tables.plain([rows[best]])[0],
+        "best": tables.plain([rows[found.best_index]])[0],
         "cells": tables.plain([rows[i] for i in order(found.cells, found.criterion)]),
-        "notes": [*table.ignored, *found.notes],
+        "notes": [*table.ignored, *found.said],
         "seconds": found.seconds,
         "command": command_of(found.best, options),
         "files": _files(options),
@@ -124,7 +123,7 @@ def _print(
     plural = "" if best.n_components == 1 else "s"
     words = _mixture(best).family.words
     say(f"\nBest: {best.name}, {words}, with {best.n_components} component{plural}")
-    for note in (*table.ignored, *found.notes):
+    for note in (*table.ignored, *found.said):
         say(f"Note: {note}")
     for what, path in _files(options).items():
         say(f"Wrote the {what} to {path}")

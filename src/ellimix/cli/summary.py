@@ -86,7 +86,7 @@ class Summary:
 
     def notes(self) -> tuple[str, ...]:
         """What was left out, and what a careful reader should know of the fit."""
-        return (*self.table.ignored, *self.found.notes, *self.report.warnings())
+        return (*self.table.ignored, *self.found.said, *self.report.warnings())
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""

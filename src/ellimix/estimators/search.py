@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from importlib import import_module
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, final
+from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,6 @@ from ellimix.selection import criteria, table
 from ellimix.selection.cells import Cell
 from ellimix.selection.grid import components_of, families_of
 from ellimix.selection.guard import Guard
-from ellimix.selection.plan import SAMPLE
 from ellimix.selection.search import Found, search
 from ellimix.selection.table import Comparison, Row
 from ellimix.sources.memory import MemorySource
@@ -32,9 +31,6 @@ from ellimix.sources.memory import MemorySource
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pandas import DataFrame
-
-# a note that says how the search went, and no reason to be careful
-CALM: Final = SAMPLE.split("{", 1)[0]
 
 
 @final
@@ -220,7 +216,7 @@ class GaussianMixtureSearch(MixtureMethods):
         )
         self._keep(found, source)
         for note in self.notes_:
-            if not note.startswith(CALM):
+            if note not in found.remarks:
                 warnings.warn(note, FitWarning, stacklevel=3)
         return self
 
@@ -318,11 +314,11 @@ class GaussianMixtureSearch(MixtureMethods):
         self.cells_ = found.cells
         self.criterion_ = found.criterion
         self.results_ = table.rows(found.cells, found.criterion)
-        self.best_index_ = next(i for i, other in enumerate(found.cells) if other is cell)
+        self.best_index_ = found.best_index
         self.best_params_ = {"n_components": cell.n_components, "covariance_type": cell.name}
         self.best_ = self._estimator(found, source)
         self.mixture_, self.labels_ = self.best_.mixture_, self.best_.labels_
-        self.notes_ = (*found.notes, *_unfinished(self.best_))
+        self.notes_ = (*found.said, *_unfinished(self.best_))
         self.seconds_ = found.seconds
 
     def _estimator(self, found: Found, source: MemorySource) -> GaussianMixture:

@@ -84,8 +84,8 @@ class Plan:
         """Whether time is up."""
         return time.monotonic() >= self.deadline
 
-    def run(self) -> tuple[str, ...]:
-        """All steps, and what is to be said of them."""
+    def run(self) -> None:
+        """All steps."""
         try:
             self._steps()
             self._at_least_one()
@@ -93,7 +93,6 @@ class Plan:
             if all(self.board[key].best is None for key in self.board):
                 raise
             self.interrupted = True
-        return self._notes()
 
     def _at_least_one(self) -> None:
         """Where time was up before any fit: the smallest models from random rows."""
@@ -105,7 +104,8 @@ class Plan:
             if k <= len(self.rows) and portfolio.from_partitions({"short runs": {k: start[0]}}):
                 return
 
-    def _notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[str, ...]:
+        """What calls for care in how the steps ended."""
         return (INTERRUPTED,) if self.interrupted else (LATE,) if self.late() else ()
 
     def _steps(self) -> None:
@@ -194,19 +194,14 @@ def on_all(
     engine: str,
     reg_covar: float,
     plan: Plan,
-) -> tuple[Board, tuple[str, ...]]:
+) -> Board:
     """The best fit of each cell, found on a sample, gone on over all rows.
 
-    Where rows are not too many the best cells then exchange starts once more.
-
-    Returns
-    -------
-    board : Board
-        Of all rows. Cells for which no time was left have no fit.
-    notes : tuple of str
+    Where rows are not too many the best cells then exchange starts once more. Cells for which no
+    time was left have no fit; where that is so of all, or this is interrupted before there is one,
+    the best cell's goes on for a few passes.
     """
     whole = board.emptied(setting)
-    notes = (SAMPLE.format(plan.source.n_rows),)
     keys = sorted((key for key in board if board[key].best is not None), key=board.bic)
     runner: Runner
     if source.n_rows <= ALONE_ROWS:
@@ -214,20 +209,25 @@ def on_all(
     else:
         used = engine_for(source, engine, board.families, board.components)
         runner = PlainRunner(source.placed(used), used, reg_covar, setting.weight)
-    if plan.late() or plan.interrupted:  # one fit there must be
+    try:
+        if not plan.interrupted:
+            _over_all(Portfolio(whole, runner, plan.effort, plan.late), board, keys, plan)
+    except KeyboardInterrupt:
+        plan.interrupted = True
+    if all(whole[key].best is None for key in whole):
         hurried = replace(plan.effort, max_iter=LAST_PASSES)
         Portfolio(whole, runner, hurried, lambda: False).go_on(board, keys[:1])
-        return whole, notes
-    portfolio = Portfolio(whole, runner, plan.effort, plan.late)
+    plan.tell("done", 1.0)
+    return whole
+
+
+def _over_all(portfolio: Portfolio, board: Board, keys: Sequence[Key], plan: Plan) -> None:
+    """The steps over all rows; the cells in the order of their promise."""
     plan.tell("all rows", 0.0)
     portfolio.go_on(board, keys)
-    if not isinstance(runner, PlainRunner):
+    if not isinstance(portfolio.runner, PlainRunner):
         plan.tell("all rows, best cells", 0.7)
         portfolio.to_the_end(portfolio.exchange(set(keys[: plan.effort.cells])))
-    if all(whole[key].best is None for key in whole):
-        Portfolio(whole, runner, plan.effort, lambda: False).go_on(board, keys[:1])
-    plan.tell("done", 1.0)
-    return whole, (*notes, LATE) if plan.late() else notes
 
 
 def total_weight(source: MemorySource) -> float:

@@ -22,7 +22,7 @@ from ellimix.selection.cross_validation import held_out
 from ellimix.selection.grain import observation, resolutions
 from ellimix.selection.guard import Guard
 from ellimix.selection.notes import about
-from ellimix.selection.plan import Plan, engine_for, on_all, runner_for, total_weight
+from ellimix.selection.plan import SAMPLE, Plan, engine_for, on_all, runner_for, total_weight
 from ellimix.selection.portfolio import LIGHT, Effort
 from ellimix.selection.verdicts import Judge
 from ellimix.sources.memory import MemorySource
@@ -57,22 +57,35 @@ class Found:
     ----------
     cells : tuple of Cell
         One for each family and number of components, family by family.
-    best : Cell
-        The best that may be chosen.
+    best_index : int
+        Which of them is the best that may be chosen.
     criterion : str
     notes : tuple of str
         What a careful reader should know, in sentences.
+    remarks : tuple of str
+        How the search went, in sentences, where that is no reason for care.
     seconds : float
     reg_covar : float
         The variance floor of all fits.
     """
 
     cells: tuple[Cell, ...]
-    best: Cell
+    best_index: int
     criterion: str
     notes: tuple[str, ...]
+    remarks: tuple[str, ...]
     seconds: float
     reg_covar: float
+
+    @property
+    def best(self) -> Cell:
+        """The best cell that may be chosen."""
+        return self.cells[self.best_index]
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """Remarks and notes."""
+        return (*self.remarks, *self.notes)
 
 
 def search(
@@ -145,10 +158,12 @@ def search(
     # what is compiled, once on a machine, takes no time from the fits
     deadline = np.inf if time_budget is None else time.monotonic() + time_budget
     plan = Plan(board, runner, effort, part, random, deadline, say, whole)
-    notes = plan.run()
+    plan.run()
+    remarks: tuple[str, ...] = ()
     if not whole:
-        board, more = on_all(board, setting, rows, engine, reg_covar, plan)
-        notes = tuple(dict.fromkeys((*notes, *more)))
+        board = on_all(board, setting, rows, engine, reg_covar, plan)
+        remarks = (SAMPLE.format(part.n_rows),)
+    notes = plan.notes()
     used = engine_for(rows, engine, families, components)
     placed = rows.placed(used)
     judge = Judge(placed, used, setting, rows.n_rows, feature_names)
@@ -159,7 +174,8 @@ def search(
     best = int(criteria.order(cells, criterion)[0])
     cells[best] = _to_its_end(cells[best], source, used, reg_covar, feature_names)
     notes = (*notes, *crowded, *about(cells, best, criterion, source, feature_names))
-    return Found(tuple(cells), cells[best], criterion, notes, time.monotonic() - begun, reg_covar)
+    seconds = time.monotonic() - begun
+    return Found(tuple(cells), best, criterion, notes, remarks, seconds, reg_covar)
 
 
 def in_order(source: MemorySource) -> MemorySource:
