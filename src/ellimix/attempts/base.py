@@ -8,7 +8,7 @@ components' means, so that any family can go on from them, and components can be
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, final
 
 import numpy as np
@@ -104,22 +104,18 @@ class Ended:
 
     def statistics(self, index: int) -> SufficientStatistics:
         """The statistics of one fit's last pass."""
-        n, center = self.n[index], self.means[index]
-        return SufficientStatistics(
-            n,
-            np.zeros_like(center),
-            self.scatter[index],
-            center,
-            float(self.log_likelihood[index]),
-            float(self.entropy[index]),
-            float(n.sum()),
-            0,
-            Moment.FULL,
-        )
+        value, entropy = float(self.log_likelihood[index]), float(self.entropy[index])
+        whole = whole_statistics(self.n[index], self.means[index], self.scatter[index])
+        return replace(whole, loglik=value, entropy=entropy)
 
 
 class Runner(Protocol):
     """A way to run attempts over the rows of one source."""
+
+    @property
+    def compiled(self) -> bool:
+        """Whether fits are compiled from first pass to last: each then costs a fiftieth."""
+        ...
 
     def run(
         self,
@@ -152,6 +148,12 @@ class Runner(Protocol):
             Asked now and then: once it says so, no further fit is begun.
         """
         ...
+
+
+def whole_statistics(n: Array, means: Array, scatter: Array) -> SufficientStatistics:
+    """The record of counts (k,), means (k, d) and scatter (k, d, d) about them."""
+    away, total = np.zeros_like(means), float(n.sum())
+    return SufficientStatistics(n, away, scatter, means, 0.0, 0.0, total, 0, Moment.FULL)
 
 
 def stacked(starts: Iterable[Start]) -> Start:

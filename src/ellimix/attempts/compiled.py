@@ -50,6 +50,7 @@ class CompiledRunner:
     d: int
     reg_covar: float
     threads: int
+    compiled: bool = True
 
     @classmethod
     def of(cls, source: MemorySource, reg_covar: float) -> CompiledRunner:

@@ -174,7 +174,7 @@ def one_fit(
     frame = np.empty((2, d))
     kept_n, kept_means, kept_scatter = np.empty(k), np.empty((k, d)), np.empty((k, d, d))
     at_n, at_means, at_scatter = n.ctypes, means.ctypes, scatter.ctypes
-    shape = 1 if diagonal else 0
+    flag = 1 if diagonal else 0
     known, resting, trial = 0, from_pass, False
     before, gain_before, ratio_known = -math.inf, math.inf, 0.0
     iteration = 0
@@ -187,63 +187,45 @@ def one_fit(
         if not empty:
             first = begin if iteration == 0 else 0
             bad = m_step(code, n, w, factor, log_det, volume, axes, first, work)
-        if bad >= 0:
-            if trial:
-                RESTORE(
-                    k,
-                    d,
-                    kept_n.ctypes,
-                    kept_means.ctypes,
-                    kept_scatter.ctypes,
-                    at_n,
-                    at_means,
-                    at_scatter,
-                )
-                known, resting, trial = 0, iteration + REST, False
-                continue
-            outcome[0], outcome[1], outcome[2] = EMPTY if empty else COLLAPSED, iteration, bad
-            return
-        for j in range(k):
-            shares[j] = n[j] / total
-            offset[0, j] = math.log(shares[j]) - 0.5 * (log_det[j] + d * LOG_2PI)
-            for a in range(d):
-                center[j, a] = means[j, a]
-                wide[0, j, a] = means[j, a]
-                if diagonal:
-                    roots[0, j, a] = factor[j, a, a]
-                else:
-                    for b in range(d):
-                        used[0, j, a, b] = factor[j, a, b]
-        for j in range(k):
-            for c in range(size):
-                sums[0, j, c] = 0.0
-        both[0, 0], both[0, 1] = 0.0, 0.0
-        if diagonal:
-            diagonal_step(x, weight, rows, wide, roots, offset, sums, both)
-        else:
-            full_step(x, weight, rows, wide, used, offset, sums, both)
-        iteration += 1
-        log_likelihood = both[0, 0]
+        log_likelihood = -math.inf
+        if bad < 0:
+            for j in range(k):
+                shares[j] = n[j] / total
+                offset[0, j] = math.log(shares[j]) - 0.5 * (log_det[j] + d * LOG_2PI)
+                for c in range(size):
+                    sums[0, j, c] = 0.0
+                for a in range(d):
+                    center[j, a] = means[j, a]
+                    wide[0, j, a] = means[j, a]
+                    if diagonal:
+                        roots[0, j, a] = factor[j, a, a]
+                    else:
+                        for b in range(d):
+                            used[0, j, a, b] = factor[j, a, b]
+            both[0, 0], both[0, 1] = 0.0, 0.0
+            if diagonal:
+                diagonal_step(x, weight, rows, wide, roots, offset, sums, both)
+            else:
+                full_step(x, weight, rows, wide, used, offset, sums, both)
+            iteration += 1
+            log_likelihood = both[0, 0]
         if trial and not log_likelihood >= before:
             RESTORE(
-                k,
-                d,
-                kept_n.ctypes,
-                kept_means.ctypes,
-                kept_scatter.ctypes,
-                at_n,
-                at_means,
-                at_scatter,
-            )
+                k, d, kept_n.ctypes, kept_means.ctypes, kept_scatter.ctypes,
+                at_n, at_means, at_scatter,
+            )  # fmt: skip
             known, resting, trial = 0, iteration + REST, False
             continue
+        if bad >= 0:
+            outcome[0], outcome[1], outcome[2] = EMPTY if empty else COLLAPSED, iteration, bad
+            return
         totals[0], totals[1] = log_likelihood, both[0, 1]
         if not math.isfinite(log_likelihood):
             outcome[0], outcome[1], outcome[2] = OVERFLOW, iteration, -1
             return
         where = diagonal_where if diagonal else full_where
         MOMENTS_OF_SUMS(
-            k, d, size, width, shape, sums.ctypes, where.ctypes, center.ctypes,
+            k, d, size, width, flag, sums.ctypes, where.ctypes, center.ctypes,
             at_n, at_means, at_scatter,
         )  # fmt: skip
         # -- has it arrived?
@@ -277,7 +259,7 @@ def one_fit(
         if known == 0:
             FRAME(k, d, at_n, at_means, at_scatter, frame.ctypes)
         PACK(
-            k, d, shape, entries, at_n, at_means, at_scatter, frame.ctypes, points[known].ctypes
+            k, d, flag, entries, at_n, at_means, at_scatter, frame.ctypes, points[known].ctypes
         )  # fmt: skip
         known += 1
         if known == 3:
@@ -290,7 +272,7 @@ def one_fit(
                     kept_n.ctypes, kept_means.ctypes, kept_scatter.ctypes,
                 )  # fmt: skip
                 there = EXTRAPOLATE(
-                    k, d, shape, entries, stretch,
+                    k, d, flag, entries, stretch,
                     at_n, at_means, at_scatter, frame.ctypes, points.ctypes,
                 )  # fmt: skip
                 trial = there != 0

@@ -8,7 +8,7 @@ from typing import final
 
 import numpy as np
 
-from ellimix.attempts.base import Attempts, Ended
+from ellimix.attempts.base import Attempts, Ended, whole_statistics
 from ellimix.covariance.base import Covariance, Structure, eigen
 from ellimix.em import Task, run
 from ellimix.engines.base import Engine
@@ -45,6 +45,7 @@ class PlainRunner:
     engine: Engine
     reg_covar: float
     weight: float
+    compiled: bool = False
 
     def run(
         self,
@@ -112,11 +113,8 @@ def first_step(
 
 def whole_start(group: Attempts, index: int) -> SufficientStatistics:
     """What the first M-step of one of the attempts gets."""
-    n, means, scatter = group.n[index], group.means[index], group.scatter[index]
-    moment = group.family.moment
-    whole = SufficientStatistics(
-        n, np.zeros_like(means), scatter, means, 0.0, 0.0, float(n.sum()), 0, Moment.FULL
-    )
+    scatter, moment = group.scatter[index], group.family.moment
+    whole = whole_statistics(group.n[index], group.means[index], scatter)
     if moment is Moment.FULL:
         return whole
     diagonal = scatter.diagonal(0, 1, 2)

@@ -166,6 +166,11 @@ class Family(Protocol):
         ...
 
 
+def free_parameters(family: Family, k: int, d: int) -> int:
+    """Number of free parameters of a mixture: weights, means and covariances."""
+    return k - 1 + k * d + family.n_parameters(k, d)
+
+
 def spherical(values: Array, d: int, n: Array) -> Covariance:
     """Covariances ``values[..., k] I``."""
     bad = ~((values > 0.0) & (values < np.inf))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
-from ellimix.covariance.base import Covariance, Family, Structure
+from ellimix.covariance.base import Covariance, Family, Structure, free_parameters
 from ellimix.engines import Engine, Posterior, choose
 from ellimix.inference.base import Parameters, plug_in
 from ellimix.records import Array, Block, Factor, Potentials, Rows
@@ -127,7 +127,7 @@ class Mixture:
     def n_parameters(self) -> int:
         """Number of free parameters: weights, means and covariances."""
         k, d = self.means.shape
-        return int(k - 1 + k * d + self.family.n_parameters(k, d))
+        return free_parameters(self.family, k, d)
 
     @cached_property
     def potentials(self) -> Potentials:

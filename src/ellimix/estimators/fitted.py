@@ -134,10 +134,6 @@ class FittedMixture(CallbackSupport, MixtureMethods):
             return self._fitted("covariance family").family
         return parse(self.covariance_type, d)
 
-    def _names(self) -> tuple[str, ...] | None:
-        names = getattr(self, "feature_names_in_", None)
-        return None if names is None else tuple(map(str, names))
-
     def _keep(
         self, best: FitReport, reports: list[FitReport], source: MemorySource, engine: Engine
     ) -> None:

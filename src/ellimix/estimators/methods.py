@@ -230,6 +230,11 @@ class MixtureMethods(
     def _n_features_out(self) -> int:
         return self.mixture_.n_components
 
+    def _names(self) -> tuple[str, ...] | None:
+        """Names of the columns, where `fit` was given some."""
+        names = getattr(self, "feature_names_in_", None)
+        return None if names is None else tuple(map(str, names))
+
     def _fitted(self, wanted: str) -> Mixture:
         """The mixture, or an AttributeError that names what of it was wanted."""
         if "mixture_" not in vars(self):

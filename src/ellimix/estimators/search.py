@@ -200,7 +200,6 @@ class GaussianMixtureSearch(MixtureMethods):
         """
         rows = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         source = MemorySource(rows, row_weights(sample_weight, rows.shape[0]))
-        names = getattr(self, "feature_names_in_", None)
         found = search(
             source,
             families=families_of(self.families, source.n_features),
@@ -212,7 +211,7 @@ class GaussianMixtureSearch(MixtureMethods):
             engine=self.engine,
             time_budget=self.time_budget,
             tell=print_step if self.verbose else None,
-            feature_names=None if names is None else tuple(map(str, names)),
+            feature_names=self._names(),
         )
         self._keep(found, source)
         for note in self.notes_:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ellimix.attempts.base import Attempts, Ended, Start, models_of, stacked
 from ellimix.covariance import FAMILIES
-from ellimix.covariance.base import Family
+from ellimix.covariance.base import Family, free_parameters
 from ellimix.records import Array
 from ellimix.selection.criteria import bic
 from ellimix.selection.guard import Guard
@@ -108,7 +108,7 @@ class Setting:
     def n_parameters(self, key: Key) -> int:
         """Free parameters of a cell's models."""
         family, k = key
-        return k - 1 + k * self.n_features + FAMILIES[family].n_parameters(k, self.n_features)
+        return free_parameters(FAMILIES[family], k, self.n_features)
 
     def overfull(self, key: Key) -> bool:
         """Whether a cell's models have too many parameters for the rows; one component may."""

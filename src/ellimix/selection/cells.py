@@ -7,6 +7,7 @@ from enum import Enum
 from typing import final
 
 from ellimix.covariance import FAMILIES, name_for
+from ellimix.covariance.base import free_parameters
 from ellimix.density.mixture import Mixture
 from ellimix.report import FitReport
 
@@ -90,5 +91,4 @@ class Cell:
     @property
     def n_parameters(self) -> int:
         """Number of free parameters: weights, means and covariances."""
-        k, d = self.n_components, self.n_features
-        return k - 1 + k * d + FAMILIES[self.family].n_parameters(k, d)
+        return free_parameters(FAMILIES[self.family], self.n_components, self.n_features)

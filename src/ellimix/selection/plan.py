@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from ellimix.attempts.base import Runner, Start
 from ellimix.attempts.plain import PlainRunner
 from ellimix.covariance.base import Family
-from ellimix.engines import choose
+from ellimix.engines import ENGINES, choose
 from ellimix.engines.base import Engine
 from ellimix.engines.choice import has_numba
 from ellimix.records import Factor
 from ellimix.selection.beginnings import cuts, of_labels, random_rows
 from ellimix.selection.board import Board, Key, Setting
-from ellimix.selection.portfolio import OWN_UNITS, UNIT_FREE, Effort, Portfolio
+from ellimix.selection.portfolio import OWN_UNITS, TREES, UNIT_FREE, Effort, Portfolio
 from ellimix.sources.memory import MemorySource
 from ellimix.starts.hierarchical import tree
 from ellimix.starts.kmeans import partition
@@ -35,9 +35,6 @@ ONE_FEATURE = 8  # times as many random short runs with one feature, where they 
 INTERRUPTED = "The search was interrupted: this is the best of what it had found."
 SAMPLE = "Starts and first iterations were made on a random sample of {:,} rows."
 LATE = "Time was up before all steps were made: a larger time_budget may find better fits."
-
-# criterion and scaling of each agglomeration: mclust's first
-TREES = (("VVV", "SVD"), ("EEE", "STD"), ("VII", "SPH"), ("VII", "VARS"), ("VVV", "VARS"))
 
 
 @final
@@ -77,7 +74,6 @@ class Plan:
         n = source.n_rows
         self.weight = np.ones(n) if source.weight is None else source.weight
         self.portfolio = Portfolio(board, runner, effort, self.late)
-        self.fast = not isinstance(runner, PlainRunner)  # compiled, then so are the trees
         self.interrupted = False
 
     def late(self) -> bool:
@@ -109,9 +105,9 @@ class Plan:
         return (INTERRUPTED,) if self.interrupted else (LATE,) if self.late() else ()
 
     def _steps(self) -> None:
-        portfolio = self.portfolio
-        changed = portfolio.from_partitions(self._trees(TREES[:1]), careful=True)
-        others = self._trees(TREES[1 : self.effort.trees])
+        portfolio, names = self.portfolio, tuple(TREES)
+        changed = portfolio.from_partitions(self._trees(names[:1]), careful=True)
+        others = self._trees(names[1 : self.effort.trees])
         if self.source.n_rows >= KMEANS_ROWS and not self.late():
             others["k-means SPH"] = self._kmeans()
         changed |= portfolio.from_partitions(others)
@@ -141,18 +137,20 @@ class Plan:
             self.tell("families and neighbours", share + 0.02 * number)
             changed = self.portfolio.exchange(changed)
 
-    def _trees(self, kinds: Sequence[tuple[str, str]]) -> dict[str, dict[int, Start]]:
+    def _trees(self, names: Sequence[str]) -> dict[str, dict[int, Start]]:
         """Partitions by agglomerations, by name and number of components."""
         unit_free = all(family.name in UNIT_FREE for family in self.board.families)
         out: dict[str, dict[int, Start]] = {}
-        for model, scaling in kinds:
-            name = f"tree {model} {scaling}"
+        for name in names:
             if self.late() or (unit_free and name in OWN_UNITS):
                 continue
             self.tell(name, 0.02 * len(out))
-            index = self._tree_rows(TREE_ROWS if (model, scaling) == TREES[0] else OTHER_ROWS)
+            model, scaling = TREES[name]
+            index = self._tree_rows(TREE_ROWS if name == next(iter(TREES)) else OTHER_ROWS)
             rows, weight = self.rows[index], self.weight[index]
-            grown = tree(rows, weight, model=model, scaling=scaling, fast=self.fast)
+            grown = tree(
+                rows, weight, model=model, scaling=scaling, fast=self.portfolio.runner.compiled
+            )
             out[name] = cuts(rows, weight, grown, self.board.components)
         return out
 
@@ -225,7 +223,7 @@ def _over_all(portfolio: Portfolio, board: Board, keys: Sequence[Key], plan: Pla
     """The steps over all rows; the cells in the order of their promise."""
     plan.tell("all rows", 0.0)
     portfolio.go_on(board, keys)
-    if not isinstance(portfolio.runner, PlainRunner):
+    if portfolio.runner.compiled:
         plan.tell("all rows, best cells", 0.7)
         portfolio.to_the_end(portfolio.exchange(set(keys[: plan.effort.cells])))
 
@@ -249,5 +247,5 @@ def runner_for(source: MemorySource, engine: str, reg_covar: float) -> Runner:
         from ellimix.attempts.compiled import CompiledRunner
 
         return CompiledRunner.of(source, reg_covar)
-    used = choose("numpy", source.n_rows, source.n_features, 1, True)
+    used = ENGINES["numpy"]
     return PlainRunner(source.placed(used), used, reg_covar, total_weight(source))

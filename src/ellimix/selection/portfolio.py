@@ -31,8 +31,19 @@ from ellimix.selection.board import DISTINCT, Board, Key, Solution
 # families whose fits do not change when a column's unit does
 UNIT_FREE = frozenset(("EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVV", "VVV"))
 
+# criterion and scaling of each agglomeration, by name: mclust's first
+TREES = {
+    f"tree {model} {scaling}": (model, scaling)
+    for model, scaling in (
+        ("VVV", "SVD"),
+        ("EEE", "STD"),
+        ("VII", "SPH"),
+        ("VII", "VARS"),
+        ("VVV", "VARS"),
+    )
+}
 # partitions that depend on the columns' units
-OWN_UNITS = frozenset(("tree VII VARS", "tree VVV VARS"))
+OWN_UNITS = frozenset(name for name, (_, scaling) in TREES.items() if scaling == "VARS")
 
 SHORT = 5  # passes of a short run
 JUDGED = 10  # passes after which a run that is not going to be the best is given up
@@ -68,7 +79,7 @@ class Effort:
     random : int
         Random short runs of each of them.
     trees : int
-        Agglomerations to begin from, in the order of `plan.TREES`.
+        Agglomerations to begin from, in the order of `TREES`.
     """
 
     tolerance: float = 1e-3
@@ -78,7 +89,7 @@ class Effort:
     rounds: int = ROUNDS
     cells: int = 12
     random: int = 12
-    trees: int = 5
+    trees: int = len(TREES)
 
 
 # Where fits are not compiled each costs fifty times as much: the first partitions and one exchange.

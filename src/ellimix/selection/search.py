@@ -9,7 +9,6 @@ from typing import final
 
 import numpy as np
 
-from ellimix.attempts.plain import PlainRunner
 from ellimix.covariance.base import Family
 from ellimix.em import Task, run
 from ellimix.engines.base import Engine
@@ -154,7 +153,7 @@ def search(
     say = tell or _quiet
     say(LOADING, 0.0)
     runner = runner_for(part, engine, reg_covar)
-    effort = effort or (LIGHT if isinstance(runner, PlainRunner) else Effort())
+    effort = effort or (Effort() if runner.compiled else LIGHT)
     # what is compiled, once on a machine, takes no time from the fits
     deadline = np.inf if time_budget is None else time.monotonic() + time_budget
     plan = Plan(board, runner, effort, part, random, deadline, say, whole)

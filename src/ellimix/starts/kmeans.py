@@ -46,8 +46,6 @@ class KMeans:
 
     def statistics(self, beginning: Beginning) -> SufficientStatistics:
         """Every row, or every row of the sample, in its cluster."""
-        from sklearn.cluster import KMeans as SklearnKMeans
-
         k = beginning.k
         rows, weight, index = _rows_to_cluster(beginning)
         sampled = rows.shape[0] < beginning.source.n_rows and rows.shape[0] == SAMPLE_ROWS
@@ -55,19 +53,15 @@ class KMeans:
         # busy machine
         small = sampled or rows.size * k < SMALL
         seeds = MORE_SEEDS if beginning.source.n_rows >= MANY_ROWS else SAMPLE_SEEDS
-        with (
-            warnings.catch_warnings(),
-            np.errstate(over="ignore", invalid="ignore"),  # rows out of range: the status says so
-            one_thread() if small else nullcontext(),
-        ):
-            # fewer distinct rows than clusters: the fit's status will say so, with the component
-            warnings.filterwarnings("ignore", message="Number of distinct clusters")
-            model = SklearnKMeans(
+        with one_thread() if small else nullcontext():
+            model = _fitted(
+                rows,
+                weight,
                 n_clusters=k,
                 n_init=seeds if sampled else 1,
                 max_iter=SAMPLE_ITER if sampled else 300,
                 random_state=beginning.random,
-            ).fit(rows, sample_weight=weight)
+            )
         labels: NDArray[np.integer[Any]] = model.labels_
         if index is not None and not sampled:  # rows of weight 0 are left out: they count nowhere
             center = np.asarray(model.cluster_centers_, dtype=np.float64)
@@ -86,11 +80,8 @@ def partition(
     rows: Array, weight: Array, k: int, random: np.random.RandomState
 ) -> NDArray[np.intp]:
     """Clusters (n,) of scikit-learn's k-means, numbered from 0; fewer than k where rows tie."""
-    from sklearn.cluster import KMeans as SklearnKMeans
-
-    with warnings.catch_warnings(), one_thread():
-        warnings.filterwarnings("ignore", message="Number of distinct clusters")
-        model = SklearnKMeans(k, n_init=1, random_state=random).fit(rows, sample_weight=weight)
+    with one_thread():
+        model = _fitted(rows, weight, n_clusters=k, n_init=1, random_state=random)
     return np.unique(model.labels_, return_inverse=True)[1].astype(np.intp)
 
 
@@ -110,6 +101,19 @@ class KMeansPlusPlus:
             rows, beginning.k, sample_weight=weight, random_state=beginning.random
         )
         return from_rows(beginning, chosen if index is None else index[chosen])
+
+
+def _fitted(rows: Rows, weight: Array | None, **arguments: Any) -> Any:
+    """scikit-learn's k-means of these rows."""
+    from sklearn.cluster import KMeans as SklearnKMeans
+
+    with (
+        warnings.catch_warnings(),
+        np.errstate(over="ignore", invalid="ignore"),  # rows out of range: the status says so
+    ):
+        # fewer distinct rows than clusters: the fit's status will say so, with the component
+        warnings.filterwarnings("ignore", message="Number of distinct clusters")
+        return SklearnKMeans(**arguments).fit(rows, sample_weight=weight)
 
 
 def _rows_to_cluster(
