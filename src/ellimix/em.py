@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from ellimix.acceleration import SHAPES, Accelerator, Advice, Memory
 from ellimix.compiled import compiled_host
-from ellimix.density.mixture import Mixture
 from ellimix.engines.base import Engine
+from ellimix.engines.incomplete import suited
 from ellimix.errors import DegenerateFit, Status
 from ellimix.flights import Fits, Flight, Observer, Progress, Task
 from ellimix.inference.base import Parameters, chosen
@@ -70,6 +70,7 @@ def run(
         Interrupted before any fit had parameters.
     """
     fits = Fits(tasks)
+    engine = suited(engine, source)
     placed = source.placed(engine) if fits.running else source
     with one_blas_thread(), compiled_host(engine.compiled):
         try:
@@ -109,7 +110,7 @@ def _advance(fits: Fits, flight: Flight, statistics: SufficientStatistics) -> li
         if lost.all():
             return []
         flight, statistics, objective = flight.at(~lost), statistics.at(~lost), objective[~lost]
-    flight = _woken(flight, objective)
+    flight = _woken(flight, statistics, objective)
     if flight.accelerator is not None and flight.memory is not None:
         return _advance_with(flight.accelerator, flight.memory, fits, flight, statistics, objective)
     fits.record(flight, objective)
@@ -133,7 +134,7 @@ def _advance(fits: Fits, flight: Flight, statistics: SufficientStatistics) -> li
     return _going(fits, flight, converged)
 
 
-def _woken(flight: Flight, objective: Array) -> Flight:
+def _woken(flight: Flight, statistics: SufficientStatistics, objective: Array) -> Flight:
     """The flight with a memory, once its accelerator may be of use to some fit."""
     accelerator = flight.accelerator
     if accelerator is None:
@@ -144,8 +145,8 @@ def _woken(flight: Flight, objective: Array) -> Flight:
         return replace(flight, awake=flight.awake | awake)
     if not awake.any():
         return flight
-    m, k, d = flight.model.means.shape
-    memory = accelerator.begin(m, k, d, SHAPES[flight.inference.family.moment])
+    m, k, d = statistics.center.shape  # with the noise component
+    memory = accelerator.begin(m, k, d, SHAPES[statistics.moment])
     first = objective if flight.first is None else flight.first
     memory = replace(memory, objective=flight.objective, first=first)
     return replace(flight, memory=memory, awake=awake)
@@ -257,8 +258,10 @@ def _updated_with(
 def _report(
     fit: Progress, source: Source, engine: Engine, feature_names: tuple[str, ...] | None
 ) -> FitReport:
-    family = fit.task.inference.family
-    mixture = Mixture(fit.model, family, feature_names) if fit.model is not None else None
+    mixture = fit.task.mixture(fit.model, feature_names) if fit.model is not None else None
+    counts = fit.counts
+    if counts is not None and fit.task.inference.box is not None:
+        counts = counts[:-1]  # the components'; the last is the noise's
     return FitReport(
         mixture=mixture,
         status=fit.status,
@@ -267,7 +270,7 @@ def _report(
         start=fit.task.name,
         engine=engine.name,
         n_rows=source.n_rows,
-        counts=fit.counts,
+        counts=counts,
         notes=fit.notes,
         steps=fit.steps,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ellimix.acceleration import ACCELERATORS, Accelerator, Memory
+from ellimix.density.mixture import Mixture
 from ellimix.errors import DegenerateFit, Status
 from ellimix.inference.base import Inference, Parameters
 from ellimix.inference.base import stack as stack_parameters
@@ -49,6 +50,11 @@ class Task:
     name: str = ""
     acceleration: str | None = None
     notes: tuple[str, ...] = ()
+
+    def mixture(self, model: Parameters, feature_names: tuple[str, ...] | None) -> Mixture:
+        """What a model of this fit describes."""
+        inference = self.inference
+        return Mixture(model, inference.family, feature_names, inference.box)
 
 
 @dataclass(frozen=True)

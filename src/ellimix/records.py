@@ -10,7 +10,7 @@ record: all their arrays then begin with the same further axes ``...``, as a rul
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 
 import numpy as np
@@ -44,24 +44,65 @@ class Moment(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Detail:
+    """What is known of n rows besides their values. None: nothing of the kind.
+
+    Parameters
+    ----------
+    prior : ndarray of shape (n, k) or None
+        Logarithms of what each component's weight is multiplied with in this row: 0 for a
+        component that is allowed, -inf for one that is not. With a flat potential k counts it.
+    errors : ndarray of shape (n, p) or (n, p, p), or None
+        Variances or covariance matrices of Gaussian errors with which the values were measured.
+    projections : ndarray of shape (n, p, d) or None
+        Row i's p values are projections[i] @ x of a point x of d features, plus errors.
+    lower, upper : ndarray of shape (n, p), or None for both
+        Bounds of cells whose value is NaN and known to lie between them: that of the measurement,
+        with its error. A cell without bounds has -inf and inf and is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ellimix.records import Detail
+    >>> Detail(errors=np.ones((3, 2))).at(slice(0, 2)).errors.shape
+    (2, 2)
+    """
+
+    prior: Array | None = None
+    errors: Array | None = None
+    projections: Array | None = None
+    lower: Array | None = None
+    upper: Array | None = None
+
+    def at(self, index: slice | NDArray[np.intp]) -> Detail:
+        """The same of some of the rows."""
+        parts = (getattr(self, field.name) for field in fields(self))
+        return Detail(*(None if part is None else part[index] for part in parts))
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """Some consecutive rows.
 
     Parameters
     ----------
     rows : ndarray of shape (n, d), float32 or float64
+        NaN for a value that is missing or known to an interval.
     weight : ndarray of shape (n,) or None
         Non-negative row weights; None means 1 each.
     start : int
         Index of the first row in its source.
     layout : object or None
         The same rows as an engine laid them out; for no one's eyes but that engine's.
+    detail : Detail or None
+        What else is known of them.
     """
 
     rows: Rows
     weight: Array | None
     start: int = 0
     layout: object | None = None
+    detail: Detail | None = None
 
     @property
     def stop(self) -> int:
@@ -82,6 +123,11 @@ class Potentials:
     shape : Factor
     moment : Moment
         The second moment to send back.
+    flat : ndarray of shape (d,) or None
+        Where there is a noise component, it is the last potential, which is a constant: its factor
+        is 0. These are the logarithms of the side lengths of the box in which it is uniform: a
+        coordinate that is integrated out takes its side away. An engine that gets whole rows only
+        need not look at them.
     """
 
     offset: Array
@@ -89,6 +135,7 @@ class Potentials:
     factor: Array
     shape: Factor
     moment: Moment
+    flat: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,10 @@ from scipy.linalg import solve_triangular
 
 from ellimix.covariance.base import Covariance, Family, Structure, free_parameters
 from ellimix.engines import Engine, Posterior, choose
-from ellimix.inference.base import Parameters, plug_in
-from ellimix.records import Array, Block, Factor, Potentials, Rows
+from ellimix.engines.incomplete import suited
+from ellimix.inference.base import Parameters, noise_moment, plug_in
+from ellimix.inference.box import Box
+from ellimix.records import Array, Block, Detail, Factor, Potentials, Rows
 from ellimix.sources.base import Source
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.threads import one_blas_thread
@@ -47,6 +49,9 @@ class Mixture:
         The covariance family.
     feature_names : tuple of str, optional
         Names of the d columns.
+    box : Box, optional
+        Where the noise component is uniform, if there is one. It stands after the k Gaussian
+        components in what has a column for each, and its rows have the label -1.
 
     Examples
     --------
@@ -60,6 +65,7 @@ class Mixture:
     parameters: Parameters
     family: Family
     feature_names: tuple[str, ...] | None = None
+    box: Box | None = None
 
     @classmethod
     def from_parameters(
@@ -99,6 +105,11 @@ class Mixture:
         return self.parameters.weights
 
     @property
+    def noise_weight(self) -> float:
+        """Mixing proportion of the noise component; 0 without one."""
+        return 0.0 if self.parameters.noise is None else float(self.parameters.noise)
+
+    @property
     def means(self) -> Array:
         """Means, (k, d)."""
         return self.parameters.means
@@ -127,12 +138,14 @@ class Mixture:
     def n_parameters(self) -> int:
         """Number of free parameters: weights, means and covariances."""
         k, d = self.means.shape
-        return free_parameters(self.family, k, d)
+        return free_parameters(self.family, k, d) + (self.box is not None)
 
     @cached_property
     def potentials(self) -> Potentials:
         """The log-densities of the weighted components, as engines take them."""
-        return plug_in(self.parameters, self.family.moment)
+        moment = self.family.moment
+        moment = moment if self.box is None else noise_moment(moment)
+        return plug_in(self.parameters, moment, self.box)
 
     def covariances(self) -> Array:
         """Covariance matrices of all components, (k, d, d), whatever the family."""
@@ -162,9 +175,13 @@ class Mixture:
 
     def total_covariance(self) -> Array:
         """Covariance of the whole mixture, (d, d): within plus between components."""
-        shift = self.means - self.weights @ self.means
-        within = np.tensordot(self.weights, self.covariances(), 1)
-        return np.asarray(within + (shift * self.weights[:, None]).T @ shift)
+        weights, means, within = self.weights, self.means, self.covariances()
+        if self.box is not None:
+            weights = np.append(weights, self.noise_weight)
+            means = np.concatenate([means, self.box.middle[None]])
+            within = np.concatenate([within, self.box.covariance()[None]])
+        shift = means - weights @ means
+        return np.asarray(np.tensordot(weights, within, 1) + (shift * weights[:, None]).T @ shift)
 
     def ordered(self, order: NDArray[np.intp]) -> Mixture:
         """The same mixture with its components in another order."""
@@ -177,7 +194,8 @@ class Mixture:
             old.log_det[order],
             old.orientation,
         )
-        parameters = Parameters(self.weights[order], self.means[order], covariance)
+        noise = self.parameters.noise
+        parameters = Parameters(self.weights[order], self.means[order], covariance, noise)
         return replace(self, parameters=parameters)
 
     def by_weight(self) -> Mixture:
@@ -191,43 +209,43 @@ class Mixture:
         """The components' numbers in the order of `by_weight`, (k,)."""
         return np.lexsort((*self.means.T[::-1], -self.weights))
 
-    def log_joint(self, rows: Rows) -> Array:
-        """log pi_k + log N(x; mu_k, Sigma_k), natural logarithms, (n, k)."""
-        engine = self._engine(rows.shape[0])
-        out = np.empty((rows.shape[0], self.n_components))
+    def log_joint(self, rows: Rows, detail: Detail | None = None) -> Array:
+        """log pi_k + log N(x; mu_k, Sigma_k), natural logarithms, (n, k); noise is one more."""
+        out = np.empty((rows.shape[0], self.potentials.offset.size))
 
-        def step(block: Block) -> None:
+        def step(engine: Engine, block: Block) -> None:
             out[block.start : block.stop] = engine.log_joint(self.potentials, block)
 
-        _each(MemorySource(rows), engine, step)
+        self._each(rows, detail, step)
         return out
 
-    def log_density(self, rows: Rows) -> Array:
+    def log_density(self, rows: Rows, detail: Detail | None = None) -> Array:
         """log p(x), natural logarithm, (n,)."""
         out = np.empty(rows.shape[0])
-        self._posterior(rows, lambda part, found: np.copyto(out[part], found.density))
+        self._posterior(rows, detail, lambda part, found: np.copyto(out[part], found.density))
         return out
 
-    def responsibilities(self, rows: Rows) -> Array:
-        """Posterior probabilities of the components, (n, k); rows sum to 1."""
-        out = np.empty((rows.shape[0], self.n_components))
+    def responsibilities(self, rows: Rows, detail: Detail | None = None) -> Array:
+        """Posterior probabilities of the components, (n, k); rows sum to 1. Noise is one more."""
+        out = np.empty((rows.shape[0], self.potentials.offset.size))
 
         def keep(part: slice, found: Posterior) -> None:
             if found.responsibilities is not None:
                 out[part] = found.responsibilities
 
-        self._posterior(rows, keep, full=True)
+        self._posterior(rows, detail, keep, full=True)
         return out
 
-    def predict(self, rows: Rows) -> NDArray[np.int64]:
-        """The most probable component of each row, (n,); the first of equals."""
+    def predict(self, rows: Rows, detail: Detail | None = None) -> NDArray[np.int64]:
+        """The most probable component of each row, (n,); the first of equals; -1 for noise."""
         out = np.empty(rows.shape[0], dtype=np.int64)
-        self._posterior(rows, lambda part, found: np.copyto(out[part], found.labels))
-        return out
+        self._posterior(rows, detail, lambda part, found: np.copyto(out[part], found.labels))
+        return self._labels(out)
 
     def score_rows(self, source: Source, engine: Engine | None = None) -> Scores:
         """Labels, log-likelihood and certainty of all rows, in one pass."""
-        potentials, used = self.potentials, engine or self._engine(source.n_rows)
+        potentials = self.potentials
+        used = suited(engine or self._engine(source.n_rows), source)
         labels = np.empty(source.n_rows, dtype=np.int64)
 
         def step(block: Block) -> tuple[float, float, float, float]:
@@ -241,18 +259,38 @@ class Mixture:
 
         with one_blas_thread():
             sums = np.array(list(source.each(step))).sum(axis=0)
-        return Scores(labels, *map(float, sums))
+        return Scores(self._labels(labels), *map(float, sums))
+
+    def _labels(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+        return labels if self.box is None else np.where(labels == self.n_components, -1, labels)
 
     def _posterior(
-        self, rows: Rows, keep: Callable[[slice, Posterior], None], full: bool = False
+        self,
+        rows: Rows,
+        detail: Detail | None,
+        keep: Callable[[slice, Posterior], None],
+        full: bool = False,
     ) -> None:
         """Hand what the mixture says of each block of rows to `keep`."""
-        engine, potentials = self._engine(rows.shape[0]), self.potentials
+        potentials = self.potentials
 
-        def step(block: Block) -> None:
+        def step(engine: Engine, block: Block) -> None:
             keep(slice(block.start, block.stop), engine.posterior(potentials, block, full))
 
-        _each(MemorySource(rows), engine, step)
+        self._each(rows, detail, step)
+
+    def _each(
+        self, rows: Rows, detail: Detail | None, step: Callable[[Engine, Block], None]
+    ) -> None:
+        """Call ``step`` for every block; without threads where there is one small one."""
+        source = MemorySource(rows, detail=detail)
+        engine = suited(self._engine(rows.shape[0]), source)
+        if rows.size <= FEW_VALUES:
+            step(engine, Block(rows, None, detail=detail))
+            return
+        with one_blas_thread():
+            cut = replace(source, tile=engine.block_rows(source.n_features))
+            deque(cut.each(lambda block: step(engine, block)), maxlen=0)
 
     def _engine(self, n_rows: int) -> Engine:
         """The engine for one pass over so many rows."""
@@ -276,8 +314,14 @@ class Mixture:
         rows : ndarray of shape (n, d)
             Grouped by component.
         labels : ndarray of shape (n,)
+            -1 for noise, which comes last.
         """
         generator = np.random.default_rng(rng)
+        if self.box is not None:
+            clutter = int(generator.binomial(n, self.noise_weight))
+            rows, labels = replace(self, box=None).sample(n - clutter, generator)
+            points = self.box.sample(clutter, generator)
+            return np.concatenate([rows, points]), np.append(labels, np.full(clutter, -1))
         counts = generator.multinomial(n, self.weights / self.weights.sum())
         rows = np.repeat(self.means, counts, axis=0)
         labels = np.repeat(np.arange(self.n_components), counts)
@@ -292,12 +336,3 @@ class Mixture:
             # precision = F F^T, so F^-T z has covariance Sigma
             rows[part] += solve_triangular(factor, noise[part].T, trans="T").T
         return rows, labels
-
-
-def _each(source: MemorySource, engine: Engine, step: Callable[[Block], None]) -> None:
-    """Call ``step`` for every block; without the cost of threads where there is one small one."""
-    if source.rows.size <= FEW_VALUES:
-        step(Block(source.rows, None))
-        return
-    with one_blas_thread():
-        deque(replace(source, tile=engine.block_rows(source.n_features)).each(step), maxlen=0)

@@ -55,13 +55,13 @@ class NumpyEngine:
 
     def log_joint(self, potentials: Potentials, block: Block) -> Array:
         """The k log-potentials of each row, (n, k)."""
-        return np.ascontiguousarray(_log_potentials(potentials, _columns(block)).T)
+        return np.ascontiguousarray(log_potentials(potentials, _columns(block)).T)
 
     def posterior(self, potentials: Potentials, block: Block, full: bool) -> Posterior:
         """Log-density, best component and, if `full`, all responsibilities of each row."""
-        log_joint = _log_potentials(potentials, _columns(block))
+        log_joint = log_potentials(potentials, _columns(block))
         labels = log_joint.argmax(axis=0)
-        log_total, share, _ = _soft(log_joint)
+        log_total, share, _ = soft(log_joint)
         certainty = share.max(axis=0)
         return Posterior(
             log_total, labels, certainty, np.ascontiguousarray(share.T) if full else None
@@ -77,7 +77,7 @@ class NumpyEngine:
         if block.weight is not None:
             share = share * block.weight
             total = float(block.weight.sum())
-        n, s1, s2 = _sums(share, _columns(block), center, moment)
+        n, s1, s2 = sums(share, _columns(block), center, moment)
         return SufficientStatistics(n, s1, s2, center, 0.0, 0.0, total, rows, moment)
 
 
@@ -87,11 +87,11 @@ def normalise(log_joint: Array) -> tuple[Array, Array]:
     A row that is infinitely unlikely under every component (farther than about 1e154 standard
     deviations from each) has log-likelihood -inf and equal responsibilities, not NaN.
     """
-    log_total, share, _ = _soft(log_joint)
+    log_total, share, _ = soft(log_joint)
     return log_total, share
 
 
-def _soft(log_joint: Array) -> tuple[Array, Array, Array]:
+def soft(log_joint: Array) -> tuple[Array, Array, Array]:
     """What `normalise` gives, and the entropy of each row's responsibilities, in nats (..., n)."""
     if log_joint.shape[-1] == 0:
         empty = np.zeros((*log_joint.shape[:-2], 0))
@@ -117,7 +117,7 @@ def _soft(log_joint: Array) -> tuple[Array, Array, Array]:
 
 def _e_step(potentials: Potentials, block: Block, columns: Array) -> SufficientStatistics:
     weight = block.weight
-    log_total, share, entropy = _soft(_log_potentials(potentials, columns))
+    log_total, share, entropy = soft(log_potentials(potentials, columns))
     rows = block.rows.shape[0]
     loglik: float | Array
     disorder: float | Array
@@ -131,7 +131,7 @@ def _e_step(potentials: Potentials, block: Block, columns: Array) -> SufficientS
     if potentials.offset.ndim == 1:
         loglik, disorder = float(loglik), float(disorder)
     center, moment = potentials.center, potentials.moment
-    n, s1, s2 = _sums(share, columns, center, moment)
+    n, s1, s2 = sums(share, columns, center, moment)
     return SufficientStatistics(n, s1, s2, center, loglik, disorder, total, rows, moment)
 
 
@@ -147,7 +147,7 @@ def _groups(components: int, columns: Array) -> Iterator[slice]:
         yield slice(first, min(first + size, components))
 
 
-def _log_potentials(potentials: Potentials, columns: Array) -> Array:
+def log_potentials(potentials: Potentials, columns: Array) -> Array:
     """(..., k, n)."""
     *lead, k, d = potentials.center.shape
     center = potentials.center.reshape(-1, d)
@@ -197,9 +197,7 @@ def _shared(potentials: Potentials, columns: Array, out: Array) -> None:
             np.einsum("gdn,gdn->gn", z, z, out=distances[group])
 
 
-def _sums(
-    share: Array, columns: Array, center: Array, moment: Moment
-) -> tuple[Array, Array, Array]:
+def sums(share: Array, columns: Array, center: Array, moment: Moment) -> tuple[Array, Array, Array]:
     """n (..., k), s1 (..., k, d) and s2 for weighted responsibilities (..., k, n)."""
     *lead, k, d = center.shape
     about = center.reshape(-1, d)

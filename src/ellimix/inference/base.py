@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ellimix.covariance.base import Covariance, Family, Structure, stack_covariances
-from ellimix.records import Array, Index, Moment, Potentials, SufficientStatistics
+from ellimix.inference.box import Box
+from ellimix.records import Array, Factor, Index, Moment, Potentials, SufficientStatistics
 
 LOG_2PI = float(np.log(2.0 * np.pi))
 
@@ -22,26 +23,32 @@ class Parameters:
     Parameters
     ----------
     weights : ndarray of shape (..., k)
-        Non-negative, sum 1.
+        Non-negative; their sum is 1, less the noise component's weight.
     means : ndarray of shape (..., k, d)
     covariance : Covariance
+    noise : ndarray of shape (...,) or None
+        The weight of the noise component, where there is one.
     """
 
     weights: Array
     means: Array
     covariance: Covariance
+    noise: Array | None = None
 
     def at(self, index: Index) -> Parameters:
         """The parameters of some fits: an int gives one fit's own, anything else a stack."""
-        return Parameters(self.weights[index], self.means[index], self.covariance.at(index))
+        noise = None if self.noise is None else np.asarray(self.noise[index])
+        return Parameters(self.weights[index], self.means[index], self.covariance.at(index), noise)
 
 
 def stack(parameters: Sequence[Parameters]) -> Parameters:
     """One record with a fit axis from the parameters of single fits of one family and k."""
+    noise = [None if p.noise is None else float(p.noise) for p in parameters]
     return Parameters(
         np.stack([p.weights for p in parameters]),
         np.stack([p.means for p in parameters]),
         stack_covariances([p.covariance for p in parameters]),
+        None if None in noise else np.array(noise),
     )
 
 
@@ -69,6 +76,7 @@ def chosen(which: NDArray[np.bool_], these: Parameters, those: Parameters) -> Pa
             pick(one.log_det, other.log_det),
             orientation,
         ),
+        None if these.noise is None or those.noise is None else pick(these.noise, those.noise),
     )
 
 
@@ -78,6 +86,16 @@ class Inference(Protocol):
     @property
     def family(self) -> Family:
         """The covariance family."""
+        ...
+
+    @property
+    def moment(self) -> Moment:
+        """The second moment that the M-step needs."""
+        ...
+
+    @property
+    def box(self) -> Box | None:
+        """Where the noise component is uniform; None without one."""
         ...
 
     def update(self, statistics: SufficientStatistics, previous: Parameters | None) -> Parameters:
@@ -93,10 +111,12 @@ class Inference(Protocol):
         ...
 
 
-def plug_in(model: Parameters, moment: Moment) -> Potentials:
+def plug_in(model: Parameters, moment: Moment, box: Box | None = None) -> Potentials:
     """Potentials of the mixture with exactly these parameters.
 
-    offset_k = log pi_k - 1/2 (d log 2 pi + log |Sigma_k|); a component of weight 0 has -inf.
+    offset_k = log pi_k - 1/2 (d log 2 pi + log |Sigma_k|); a component of weight 0 has -inf. A
+    noise component is one more potential with factor 0, at the end: for an engine it is nothing
+    special.
     """
     covariance = model.covariance
     d = model.means.shape[-1]
@@ -106,4 +126,63 @@ def plug_in(model: Parameters, moment: Moment) -> Potentials:
     factor = covariance.factor
     if covariance.structure is Structure.SPHERICAL:
         factor = factor[..., None].repeat(d, axis=-1)
-    return Potentials(offset, model.means, factor, covariance.structure.factor, moment)
+    shape = covariance.structure.factor
+    if box is None or model.noise is None:
+        return Potentials(offset, model.means, factor, shape, moment)
+    with np.errstate(divide="ignore"):
+        constant = np.log(model.noise)[..., None] - box.log_volume
+    if shape is Factor.SHARED:
+        shape, k = Factor.FULL, model.means.shape[-2]
+        factor = np.repeat(factor[..., None, :, :], k, axis=-3)
+    one = factor[..., :1, :] if shape is Factor.DIAGONAL else factor[..., :1, :, :]
+    axis = -2 if shape is Factor.DIAGONAL else -3
+    middle = np.broadcast_to(box.middle, (*model.means.shape[:-2], 1, d))
+    return Potentials(
+        np.concatenate([offset, constant], axis=-1),
+        np.concatenate([model.means, middle], axis=-2),
+        np.concatenate([factor, np.zeros_like(one)], axis=axis),
+        shape,
+        moment,
+        box.log_sides,
+    )
+
+
+def noise_moment(moment: Moment) -> Moment:
+    """The second moment to ask for where the last potential is flat.
+
+    Its rows count for no covariance: from a sum over all potentials they could not be taken out.
+    """
+    return Moment.FULL if moment is Moment.POOLED else moment
+
+
+def without_noise(
+    statistics: SufficientStatistics, moment: Moment
+) -> tuple[SufficientStatistics, Array]:
+    """Statistics of the Gaussian components, with the second moment wanted, and the last count."""
+    square = statistics.moment is not Moment.DIAGONAL
+    s2 = statistics.s2[..., :-1, :, :] if square else statistics.s2[..., :-1, :]
+    if moment is Moment.POOLED:
+        s2 = s2.sum(axis=-3)
+    gaussian = replace(
+        statistics,
+        n=np.ascontiguousarray(statistics.n[..., :-1]),
+        s1=np.ascontiguousarray(statistics.s1[..., :-1, :]),
+        s2=np.ascontiguousarray(s2),
+        center=np.ascontiguousarray(statistics.center[..., :-1, :]),
+        moment=moment,
+    )
+    return gaussian, statistics.n[..., -1]
+
+
+def with_noise(
+    statistics: SufficientStatistics, count: float, middle: Array
+) -> SufficientStatistics:
+    """One fit's statistics with a last component of a given count, without moments of its own."""
+    rest = statistics.s2.shape[1:]
+    return replace(
+        statistics,
+        n=np.append(statistics.n, count),
+        s1=np.concatenate([statistics.s1, np.zeros((1, middle.size))]),
+        s2=np.concatenate([statistics.s2, np.zeros((1, *rest))]),
+        center=np.concatenate([statistics.center, middle[None]]),
+    )

@@ -13,7 +13,8 @@ from ellimix.compiled import active
 from ellimix.covariance.base import Family, degenerate
 from ellimix.covariance.triangular import EPS
 from ellimix.errors import DegenerateFit, Status
-from ellimix.inference.base import Parameters, plug_in
+from ellimix.inference.base import Parameters, noise_moment, plug_in, without_noise
+from ellimix.inference.box import Box
 from ellimix.records import Array, Moment, Potentials, SufficientStatistics
 
 # A component whose share of the total weight is below this has lost its rows: its mean would be a
@@ -34,10 +35,18 @@ class MaximumLikelihood:
     reg_covar : float
         eps >= 0, added as pseudo-scatter: W_k + eps n_k I. For scikit-learn's four types this
         is eps on the diagonal of the covariances.
+    box : Box, optional
+        Where a noise component is uniform, which is then the last of the statistics.
     """
 
     family: Family
     reg_covar: float = 0.0
+    box: Box | None = None
+
+    @property
+    def moment(self) -> Moment:
+        """The second moment that the M-step needs."""
+        return self.family.moment if self.box is None else noise_moment(self.family.moment)
 
     def update(self, statistics: SufficientStatistics, previous: Parameters | None) -> Parameters:
         """The M-step (Celeux & Govaert 1995, section 2).
@@ -51,11 +60,15 @@ class MaximumLikelihood:
             A component is empty or its covariance singular, or the statistics overflowed. Where
             fits are stacked the exception is that of one such fit, and does not say of which.
         """
+        noise = None
+        total = np.add.reduce(statistics.n, axis=-1)[..., None]
+        if self.box is not None:
+            statistics, count = without_noise(statistics, self.family.moment)
+            noise = count / total[..., 0]
         n = statistics.n
-        total = np.add.reduce(n, axis=-1)[..., None]
         means, scatter = self._quick(statistics) or self._moments(statistics, total)
         before = previous.covariance if previous is not None else None
-        return Parameters(n / total, means, self.family.m_step(n, scatter, before))
+        return Parameters(n / total, means, self.family.m_step(n, scatter, before), noise)
 
     def _moments(self, statistics: SufficientStatistics, total: Array) -> tuple[Array, Array]:
         """Means, and scatter above the floor; raises for a component that has none."""
@@ -80,7 +93,7 @@ class MaximumLikelihood:
 
     def potentials(self, model: Parameters) -> Potentials:
         """The log-densities of the weighted components."""
-        return plug_in(model, self.family.moment)
+        return plug_in(model, self.moment, self.box)
 
     def penalty(self, model: Parameters) -> float:
         """None: reg_covar is a floor, not a prior; the objective is the log-likelihood."""

@@ -33,7 +33,7 @@ from ellimix.covariance.base import Family, degenerate
 from ellimix.errors import Status
 from ellimix.inference.base import Parameters, plug_in
 from ellimix.inference.likelihood import MaximumLikelihood
-from ellimix.records import Array, Potentials, SufficientStatistics
+from ellimix.records import Array, Moment, Potentials, SufficientStatistics
 
 GRAIN = 12.0  # of an optimal quantiser in one dimension: the paper's 1/12
 
@@ -70,6 +70,12 @@ class MessageLength:
     family: Family
     weight: float
     reg_covar: float = 0.0
+    box: None = None  # a message has no noise component
+
+    @property
+    def moment(self) -> Moment:
+        """The second moment that the M-step needs."""
+        return self.family.moment
 
     def own_parameters(self, d: int) -> int:
         """N: parameters that one more component brings, without its weight."""

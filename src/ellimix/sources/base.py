@@ -38,6 +38,11 @@ class Source(Protocol):
         """Whether rows have weights."""
         ...
 
+    @property
+    def incomplete(self) -> bool:
+        """Whether values are missing, or something besides the values is known of the rows."""
+        ...
+
     def placed(self, engine: Engine) -> Source:
         """The same rows in blocks that suit an engine, laid out for it within a stated budget."""
         ...

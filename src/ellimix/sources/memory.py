@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
+from functools import cached_property
 from functools import reduce as fold
 from typing import TypeVar, final
 
@@ -14,7 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ellimix.engines.base import Engine
 from ellimix.errors import DataError
-from ellimix.records import Array, Block, Rows, SufficientStatistics
+from ellimix.records import Array, Block, Detail, Rows, SufficientStatistics
 from ellimix.sources.base import Step
 from ellimix.sources.threads import available_threads, pool
 
@@ -50,6 +51,8 @@ class MemorySource:
         Each block as an engine laid it out; see `placed`.
     placed_for : str
         That engine's name.
+    detail : Detail, optional
+        What is known of the rows besides their values.
 
     Raises
     ------
@@ -63,6 +66,7 @@ class MemorySource:
     threads: int | None = None
     layouts: tuple[object, ...] | None = None
     placed_for: str = ""
+    detail: Detail | None = None
 
     def __post_init__(self) -> None:
         if self.weight is not None:
@@ -75,8 +79,19 @@ class MemorySource:
 
     @property
     def n_features(self) -> int:
-        """Number of columns."""
+        """Number of features, d: of columns, but where rows are projections."""
+        if self.detail is not None and self.detail.projections is not None:
+            return int(self.detail.projections.shape[2])
         return int(self.rows.shape[1])
+
+    @cached_property
+    def incomplete(self) -> bool:
+        """Whether values are missing, or something besides the values is known of the rows."""
+        if self.detail is not None:
+            return True
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = self.rows.sum(dtype=np.float64)  # NaN is found without a mask of all values
+        return bool(np.isnan(total) and np.isnan(self.rows).any())
 
     @property
     def dtype(self) -> DTypeLike:
@@ -117,7 +132,9 @@ class MemorySource:
         for number, start in enumerate(range(0, self.n_rows, size)):
             weight = self.weight[start : start + size] if self.weight is not None else None
             layout = self.layouts[number] if self.layouts is not None else None
-            yield Block(self.rows[start : start + size], weight, start, layout)
+            own = slice(start, start + size)
+            detail = self.detail.at(own) if self.detail is not None else None
+            yield Block(self.rows[own], weight, start, layout, detail)
 
     def each(self, step: Callable[[Block], T]) -> Iterator[T]:
         """``step`` of every block, in order; a few blocks ahead of the reader at most."""
@@ -146,6 +163,15 @@ class MemorySource:
     def take(self, index: NDArray[np.intp]) -> Rows:
         """The rows with these indices."""
         return self.rows[index]
+
+    def part(self, index: NDArray[np.intp]) -> MemorySource:
+        """The source of the rows with these indices, with all that is known of them."""
+        return MemorySource(
+            self.rows[index],
+            None if self.weight is None else self.weight[index],
+            threads=self.threads,
+            detail=None if self.detail is None else self.detail.at(index),
+        )
 
 
 def _add(
