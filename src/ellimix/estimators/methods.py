@@ -303,7 +303,7 @@ def row_weights(sample_weight: Any, n: int) -> Array | None:
 def without_na(X: Any) -> Any:
     """A pandas table with NaN for NA in columns of objects, which NumPy cannot make numbers."""
     kinds = getattr(X, "dtypes", None)
-    if kinds is None or not hasattr(X, "isna") or not (np.asarray(kinds) == object).any():
+    if kinds is None or not hasattr(X, "isna") or "object" not in map(str, kinds):
         return X
     return X.mask(X.isna(), np.nan)
 
