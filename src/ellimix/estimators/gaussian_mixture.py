@@ -373,7 +373,8 @@ class GaussianMixture(FittedMixture):
         d = source.n_features
         full = self._family(d).structure.factor is not Factor.DIAGONAL
         components = int(self.n_components) * int(self.n_init)
-        return choose(self.engine, source.n_rows, d, components, full)
+        patterns = source.n_patterns
+        return choose(self.engine, source.n_rows, d, components, full, patterns=patterns)
 
     def _tasks(self, source: MemorySource, engine: Engine) -> list[Task]:
         """The fits to run: one a start, or one that goes on from the last fit."""
