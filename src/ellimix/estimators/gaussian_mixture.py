@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, final
@@ -17,15 +18,17 @@ from sklearn.utils.validation import validate_data
 
 from ellimix.acceleration import ACCELERATORS
 from ellimix.covariance import ALIASES, FAMILIES, ONE_FEATURE, Family
-from ellimix.density.mixture import Mixture
 from ellimix.em import Fits, Observer, Task, run
 from ellimix.engines import NAMES, Engine, choose
 from ellimix.errors import DataError, FitFailed, FitWarning, Status
 from ellimix.estimators.automatic import AUTO, MML, fit_automatically, is_open
 from ellimix.estimators.callbacks import FitCallbacks, with_callbacks
 from ellimix.estimators.fitted import FittedMixture
+from ellimix.estimators.fixing import Wishes, holding
+from ellimix.estimators.given import GivenParameters, given_parameters
+from ellimix.estimators.matching import resumed
 from ellimix.estimators.methods import row_weights
-from ellimix.estimators.starting import GivenParameters, first_steps
+from ellimix.estimators.starting import first_steps
 from ellimix.estimators.verbose import VerboseObserver, all_of
 from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.records import Factor
@@ -69,7 +72,9 @@ class GaussianMixture(FittedMixture):
         k-means and k-means++ run on a random sample of so many; hierarchical, with more than 2,000.
     weights_init, means_init, precisions_init : array-like, default=None
         Parameters to start from, in place of the start's own: (k,), (k, d), and inverse
-        covariances in the shape of `covariances_`.
+        covariances in the shape of `covariances_`. NaN for all numbers of a component leaves them
+        to the start, whose components are then numbered so that they come nearest to the means
+        that are given.
     random_state : int, RandomState instance or None, default=None
         Seed of the starts and of `sample`.
     warm_start : bool, default=False
@@ -101,6 +106,18 @@ class GaussianMixture(FittedMixture):
         icl, nec, cv or slope, by a `GaussianMixtureSearch`, which chooses its own starts and
         iterations. Or ``"mml"``, for ``n_components="auto"``: one fit that begins with up to 30
         components and loses those that do not pay (Figueiredo & Jain 2002).
+    fix : mapping, default=None
+        Parts that are held at what weights_init, means_init and precisions_init say, in every
+        iteration and to the bit: from ``"weights"``, ``"means"`` and ``"covariances"`` to lists of
+        component numbers, or True or ``"all"``. The rest is the maximiser given these, and
+        `n_parameters_` counts the rest alone. The components whose covariances are not held follow
+        the family among themselves: those under EVE share a volume and axes with each other, not
+        with the held ones. EEE has one matrix, which is held for all or none. Numbers are those in
+        the order of the arrays; `order` permutes after the fit.
+    equal_weights : bool, default=False
+        Whether all components have the same weight.
+    min_weight : float, default=0.0
+        Every component's weight is at least this, below 1 / k.
 
     Attributes
     ----------
@@ -125,7 +142,7 @@ class GaussianMixture(FittedMixture):
     labels_ : ndarray of shape (n,)
         Most probable component of each row.
     n_parameters_ : int
-        Number of free parameters.
+        Number of free parameters: those that were estimated.
     n_components_ : int
         Number of components, given or chosen.
     covariance_type_ : str
@@ -187,6 +204,9 @@ class GaussianMixture(FittedMixture):
         "engine": [StrOptions({"auto", *NAMES})],
         "acceleration": [StrOptions({*ACCELERATORS, "sample"}), None],
         "criterion": [StrOptions({*CRITERIA, MML})],
+        "fix": [Mapping, None],
+        "equal_weights": ["boolean"],
+        "min_weight": [Interval(Real, 0.0, 1.0, closed="left")],
     }
 
     def __init__(
@@ -210,6 +230,9 @@ class GaussianMixture(FittedMixture):
         engine: str = "auto",
         acceleration: str | None = "auto",
         criterion: str = "bic",
+        fix: Any = None,
+        equal_weights: bool = False,
+        min_weight: float = 0.0,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -229,6 +252,9 @@ class GaussianMixture(FittedMixture):
         self.engine = engine
         self.acceleration = acceleration
         self.criterion = criterion
+        self.fix = fix
+        self.equal_weights = equal_weights
+        self.min_weight = min_weight
 
     # -- fitting ---------------------------------------------------------------------------------
 
@@ -315,13 +341,13 @@ class GaussianMixture(FittedMixture):
     def _tasks(self, source: MemorySource, engine: Engine) -> list[Task]:
         """The fits to run: one a start, or one that goes on from the last fit."""
         k, d = int(self.n_components), source.n_features
-        inference = MaximumLikelihood(self._family(d), float(self.reg_covar))
+        inference, given = self._held(MaximumLikelihood(self._family(d), float(self.reg_covar)), d)
         if self.warm_start and hasattr(self, "converged_"):
             self._check_warm_start(inference.family, k, d)
-            parameters, before = self.mixture_.parameters, self.lower_bound_
+            old = self.mixture_.parameters
+            parameters, before = resumed(old, self.lower_bound_, inference.held)
             fast = self._acceleration()
             return [Task(inference, parameters, self.tol, self.max_iter, before, "warm", fast)]
-        given = GivenParameters(self.weights_init, self.means_init, self.precisions_init)
         start = self._start()
         random = check_random_state(self.random_state)
         moment, floor = inference.family.moment, inference.reg_covar
@@ -329,7 +355,7 @@ class GaussianMixture(FittedMixture):
             Beginning(source, engine, k, moment, floor, random),
             inference,
             start,
-            given.checked(inference, k, d),
+            given,
             self.n_init,
         )
         name = "parameters" if given.complete else start.name
@@ -341,6 +367,16 @@ class GaussianMixture(FittedMixture):
         if self.acceleration != "sample":
             return tasks
         return begun_on_sample(source, engine, tasks, random)
+
+    def _held(
+        self, inference: MaximumLikelihood, d: int
+    ) -> tuple[MaximumLikelihood, GivenParameters]:
+        """The inference with what it shall hold, and the parameters that were given."""
+        arrays = self.weights_init, self.means_init, self.precisions_init
+        k, noise = int(self.n_components), inference.box is not None
+        given = given_parameters(arrays, inference.family.structure, k, d, noise)
+        wishes = Wishes(self.fix, self.equal_weights, self.min_weight)
+        return holding(inference, wishes, given), given
 
     def _acceleration(self) -> str | None:
         """The accelerator; a fixed number of iterations is that many EM steps."""
@@ -369,7 +405,7 @@ class GaussianMixture(FittedMixture):
         )
         if best.model is None:
             raise AssertionError("a fit with a trace has a model")
-        mixture = Mixture(best.model, best.task.inference.family, self._names())
+        mixture = best.task.mixture(best.model, self._names())
         return {
             "mixture_": mixture.by_weight() if self.order == "weight" else mixture,
             "_dtype": dtype,
