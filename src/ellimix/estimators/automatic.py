@@ -35,7 +35,7 @@ MML: Final = "mml"
 # A choice makes its own starts; and a search its own iterations, to a tighter end than `tol`.
 STARTS: Final = (
     "n_init", "init_params", "weights_init", "means_init", "precisions_init", "warm_start",
-    "acceleration",
+    "acceleration", "fix", "equal_weights", "min_weight",
 )  # fmt: skip
 ITERATIONS: Final = ("tol", "max_iter")
 
