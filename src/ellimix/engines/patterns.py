@@ -54,7 +54,7 @@ def integrated(potentials: Potentials, missing: NDArray[np.bool_]) -> Integrated
     m, o = np.flatnonzero(missing), np.flatnonzero(~missing)
     flat = potentials.flat
     if flat is not None:
-        gaussian = integrated(_without_flat(potentials), missing)
+        gaussian = integrated(without_flat(potentials), missing)
         return _with_flat(gaussian, potentials, o, float(flat[m].sum()))
     offset, center = potentials.offset + 0.5 * m.size * LOG_2PI, potentials.center[..., o]
     factor = potentials.factor
@@ -87,7 +87,8 @@ def integrated(potentials: Potentials, missing: NDArray[np.bool_]) -> Integrated
     return Integrated(rest, regression, spread)
 
 
-def _without_flat(potentials: Potentials) -> Potentials:
+def without_flat(potentials: Potentials) -> Potentials:
+    """The potentials without the last, flat one."""
     square = potentials.shape is Factor.FULL
     factor = potentials.factor[..., :-1, :, :] if square else potentials.factor[..., :-1, :]
     return replace(
@@ -151,16 +152,17 @@ class Pattern:
 
     def log_joint(self, potentials: Potentials) -> Array:
         """The log-potentials of the rows, (..., k, n)."""
-        return self._log_joint(integrated(potentials, self.missing).potentials)
+        return self.joint(integrated(potentials, self.missing).potentials)
 
-    def _log_joint(self, potentials: Potentials) -> Array:
+    def joint(self, potentials: Potentials) -> Array:
+        """The same from potentials of the observed coordinates."""
         out = log_potentials(potentials, self.columns)
         return out if self.prior is None else out + self.prior
 
     def statistics(self, potentials: Potentials) -> SufficientStatistics:
         """Expected sums of the whole rows, given what is observed of them."""
         own = integrated(potentials, self.missing)
-        log_total, share, entropy = soft(self._log_joint(own.potentials))
+        log_total, share, entropy = soft(self.joint(own.potentials))
         loglik, disorder, total = weighted_totals(log_total, entropy, share, self.weight)
         moment = potentials.moment
         diagonal = own.regression is None and moment is Moment.DIAGONAL
