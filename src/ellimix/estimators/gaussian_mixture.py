@@ -24,8 +24,7 @@ from ellimix.errors import DataError, FitFailed, FitWarning, Status
 from ellimix.estimators.automatic import AUTO, MML, fit_automatically, is_open
 from ellimix.estimators.callbacks import FitCallbacks, with_callbacks
 from ellimix.estimators.fitted import FittedMixture
-from ellimix.estimators.fixing import Wishes, holding
-from ellimix.estimators.given import GivenParameters, given_parameters
+from ellimix.estimators.fixing import as_wished
 from ellimix.estimators.matching import resumed
 from ellimix.estimators.methods import row_weights
 from ellimix.estimators.starting import first_steps
@@ -341,7 +340,8 @@ class GaussianMixture(FittedMixture):
     def _tasks(self, source: MemorySource, engine: Engine) -> list[Task]:
         """The fits to run: one a start, or one that goes on from the last fit."""
         k, d = int(self.n_components), source.n_features
-        inference, given = self._held(MaximumLikelihood(self._family(d), float(self.reg_covar)), d)
+        inference = MaximumLikelihood(self._family(d), float(self.reg_covar))
+        inference, given = as_wished(self, inference, d)
         if self.warm_start and hasattr(self, "converged_"):
             self._check_warm_start(inference.family, k, d)
             old = self.mixture_.parameters
@@ -367,16 +367,6 @@ class GaussianMixture(FittedMixture):
         if self.acceleration != "sample":
             return tasks
         return begun_on_sample(source, engine, tasks, random)
-
-    def _held(
-        self, inference: MaximumLikelihood, d: int
-    ) -> tuple[MaximumLikelihood, GivenParameters]:
-        """The inference with what it shall hold, and the parameters that were given."""
-        arrays = self.weights_init, self.means_init, self.precisions_init
-        k, noise = int(self.n_components), inference.box is not None
-        given = given_parameters(arrays, inference.family.structure, k, d, noise)
-        wishes = Wishes(self.fix, self.equal_weights, self.min_weight)
-        return holding(inference, wishes, given), given
 
     def _acceleration(self) -> str | None:
         """The accelerator; a fixed number of iterations is that many EM steps."""
