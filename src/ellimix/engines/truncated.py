@@ -214,7 +214,9 @@ def _by_rule(far: Array, near: Array, nodes: int) -> Truncated:
     first /= total
     second /= total
     with np.errstate(divide="ignore", over="ignore"):
-        log_probability = np.log(np.maximum(span, 0.0)) + np.log(total) - 0.5 * near * near - LOG_ROOT_2PI
+        log_probability = (
+            np.log(np.maximum(span, 0.0)) + np.log(total) - 0.5 * near * near - LOG_ROOT_2PI
+        )
     return Truncated(log_probability, near - span * first, span**2 * (second - first * first))
 
 
