@@ -34,7 +34,7 @@ MML: Final = "mml"
 # A choice makes its own starts; and a search its own iterations, to a tighter end than `tol`.
 STARTS: Final = (
     "n_init", "init_params", "weights_init", "means_init", "precisions_init", "warm_start",
-    "acceleration",
+    "acceleration", "fix", "equal_weights", "min_weight",
 )  # fmt: skip
 ITERATIONS: Final = ("tol", "max_iter")
 
@@ -42,6 +42,11 @@ ITERATIONS: Final = ("tol", "max_iter")
 def is_open(estimator: GaussianMixture) -> bool:
     """Whether something is to be chosen."""
     return AUTO in (estimator.n_components, estimator.covariance_type)
+
+
+def takes_holes(estimator: GaussianMixture) -> bool:
+    """Whether rows may lack values: a choice by message length wants whole ones."""
+    return not (is_open(estimator) and estimator.criterion == MML)
 
 
 def fit_automatically(
