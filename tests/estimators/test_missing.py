@@ -32,9 +32,7 @@ def density(mixture, row):
     own = np.ix_(seen, seen)
     parts = [
         w * multivariate_normal(mean[seen], cov[own]).pdf(row[seen])
-        for w, mean, cov in zip(
-            mixture.weights, mixture.means, mixture.covariances(), strict=True
-        )
+        for w, mean, cov in zip(mixture.weights, mixture.means, mixture.covariances(), strict=True)
     ]
     return np.log(sum(parts))
 
