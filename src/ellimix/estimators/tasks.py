@@ -8,8 +8,11 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ellimix.covariance import Family
+from ellimix.density.mixture import Mixture
 from ellimix.em import Task
 from ellimix.engines import Engine, choose
+from ellimix.errors import DataError
+from ellimix.estimators.automatic import AUTO
 from ellimix.estimators.fixing import Wishes, holding
 from ellimix.estimators.given import GivenParameters, given_parameters
 from ellimix.estimators.matching import resumed
@@ -65,6 +68,20 @@ def tasks_of(estimator: GaussianMixture, source: MemorySource, engine: Engine) -
     if estimator.acceleration != "sample":
         return tasks
     return begun_on_sample(source, engine, tasks, random)
+
+
+def inference_of(estimator: GaussianMixture, mixture: Mixture) -> MaximumLikelihood:
+    """The inference whose fit gave this mixture."""
+    plain = MaximumLikelihood(mixture.family, float(estimator.reg_covar), mixture.box)
+    if AUTO in (estimator.n_components, estimator.covariance_type):
+        return plain  # a choice holds nothing
+    inference = _held(estimator, plain, mixture.n_features)[0]
+    if inference.held is not None and estimator.order == "weight":
+        raise DataError(
+            'order="weight" has renumbered the components since the fit: with fixed parts use '
+            'order="fitted".'
+        )
+    return inference
 
 
 def _held(
