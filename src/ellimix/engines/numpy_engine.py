@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import final
 
 import numpy as np
@@ -150,15 +151,16 @@ def _groups(components: int, columns: Array) -> Iterator[slice]:
 def log_potentials(potentials: Potentials, columns: Array) -> Array:
     """(..., k, n)."""
     *lead, k, d = potentials.center.shape
-    center = potentials.center.reshape(-1, d)
+    fits = prod(lead)  # not -1: d is 0 where all coordinates are integrated out
+    center = potentials.center.reshape(fits * k, d)
     out = np.empty((center.shape[0], columns.shape[1]))
     with np.errstate(over="ignore", invalid="ignore"):
         if potentials.shape is Factor.SHARED:
-            _shared(potentials, columns, out.reshape(center.shape[0] // k, k, out.shape[1]))
+            _shared(potentials, columns, out.reshape(fits, k, out.shape[1]))
         elif potentials.shape is Factor.DIAGONAL:
-            _diagonal(center, potentials.factor.reshape(-1, d), columns, out)
+            _diagonal(center, potentials.factor.reshape(fits * k, d), columns, out)
         else:
-            _full(center, potentials.factor.reshape(-1, d, d), columns, out)
+            _full(center, potentials.factor.reshape(fits * k, d, d), columns, out)
         out *= -0.5
         out += potentials.offset.reshape(-1, 1)
         # inf - inf: beyond the range of double precision
@@ -184,10 +186,9 @@ def _full(center: Array, factor: Array, columns: Array, out: Array) -> None:
 def _shared(potentials: Potentials, columns: Array, out: Array) -> None:
     # Rows are whitened once a fit, not once a component, about the centers' mean: whitening raw
     # rows would lose the digits that an offset of the data takes.
-    k, d = potentials.center.shape[-2:]
-    fits = zip(
-        potentials.center.reshape(-1, k, d), potentials.factor.reshape(-1, d, d), out, strict=True
-    )
+    *lead, k, d = potentials.center.shape
+    centers = potentials.center.reshape(prod(lead), k, d)
+    fits = zip(centers, potentials.factor.reshape(prod(lead), d, d), out, strict=True)
     for center, factor, distances in fits:
         middle = center.mean(axis=0)
         white = factor.T @ (columns - middle[:, None])
@@ -200,7 +201,7 @@ def _shared(potentials: Potentials, columns: Array, out: Array) -> None:
 def sums(share: Array, columns: Array, center: Array, moment: Moment) -> tuple[Array, Array, Array]:
     """n (..., k), s1 (..., k, d) and s2 for weighted responsibilities (..., k, n)."""
     *lead, k, d = center.shape
-    about = center.reshape(-1, d)
+    about = center.reshape(prod(lead) * k, d)
     flat = share.reshape(about.shape[0], share.shape[-1])
     s1 = np.empty((flat.shape[0], d))
     diagonal = moment is Moment.DIAGONAL
