@@ -108,9 +108,11 @@ def brute_force_shares(n, rest, least):
     for chosen in itertools.product([False, True], repeat=n.size):
         bound = np.array(chosen)
         pi = np.where(bound, least, 0.0)
-        if not bound.all():
+        if not bound.all() and n[~bound].sum() > 0.0:
             pi[~bound] = n[~bound] / n[~bound].sum() * (rest - least[bound].sum())
         if abs(pi.sum() - rest) > 1e-9 or (pi < least * (1.0 - 1e-12)).any():
+            continue
+        if (pi[n > 0.0] == 0.0).any():
             continue
         logs = [count * math.log(p) if count else 0.0 for count, p in zip(n, pi, strict=True)]
         if math.fsum(logs) > value:
