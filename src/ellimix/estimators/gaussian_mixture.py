@@ -161,6 +161,9 @@ class GaussianMixture(FittedMixture):
         How the best fit went: status, message, trace, diagnostics.
     reports_ : list of FitReport
         The same for every start.
+    missing_share_ : ndarray of shape (d,)
+        Of each column's values in `fit`, by weight, the share that was NaN. What is missing is
+        taken to be so at random.
     n_features_in_ : int
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of str
