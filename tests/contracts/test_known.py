@@ -71,7 +71,7 @@ def test_intervals_in_several_cells(kinds, cells):
     rng = np.random.default_rng(3)
     potentials = potentials_for(rng, Factor.FULL, Moment.FULL, k=2)
     rows, detail = random_known(rng, kinds, n=8, d=3, cells=cells)
-    limit = BY_GRID if cells == 2 else 1e-2
+    limit = BY_GRID if cells == 2 else 1e-5
     assert_conditional(potentials, rows, detail, limit)
 
 
@@ -137,7 +137,9 @@ def test_without_errors_as_patterns(shape, moment, offset):
     weight, prior = row_weights(rng, n), random_prior(rng, n, 3)
     parts = patterns_of(rows, weight, Detail(prior=prior), np.arange(n))
     expected = reduce(lambda a, b: a + b, (part.statistics(potentials) for part in parts))
-    free = Detail(prior=prior, lower=np.full(rows.shape, -np.inf), upper=np.full(rows.shape, np.inf))
+    free = Detail(
+        prior=prior, lower=np.full(rows.shape, -np.inf), upper=np.full(rows.shape, np.inf)
+    )
     for detail in (
         Detail(prior=prior, errors=np.zeros((n, 3))),
         Detail(prior=prior, errors=np.zeros((n, 3, 3))),

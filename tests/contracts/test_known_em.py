@@ -40,8 +40,7 @@ def uncertain_rows(kind, seed=0):
 
 def start_of(whole):
     first = whole[:, 0] > np.median(whole[:, 0])
-    shares = np.where(np.stack([first, ~first], axis=1), 0.9, 0.1)
-    return shares
+    return np.where(np.stack([first, ~first], axis=1), 0.9, 0.1)
 
 
 def fitted(family, kind, max_iter=25, seed=0):
