@@ -71,7 +71,7 @@ def test_intervals_in_several_cells(kinds, cells):
     rng = np.random.default_rng(3)
     potentials = potentials_for(rng, Factor.FULL, Moment.FULL, k=2)
     rows, detail = random_known(rng, kinds, n=8, d=3, cells=cells)
-    limit = BY_GRID if cells == 2 else 1e-2
+    limit = BY_GRID if cells == 2 else 1e-5
     assert_conditional(potentials, rows, detail, limit)
 
 
@@ -191,8 +191,48 @@ def test_far_rows_are_impossible_not_nan():
     assert (found.log_joint == -np.inf).all()
     assert np.isfinite(found.mean).all()
     assert np.isfinite(found.covariance).all()
+    for cells in (1, 2, 3):
+        lower, hidden = np.full((1, 3), -np.inf), np.zeros((1, 3))
+        lower[:, :cells], hidden[:, :cells] = 1e308, np.nan
+        bounds = Detail(lower=lower, upper=np.full((1, 3), np.inf))
+        found = conditional(potentials, hidden, bounds)
+        assert (found.log_joint == -np.inf).all()
+        assert np.isfinite(found.mean).all()
+        assert np.isfinite(found.covariance).all()
     twice = Detail(projections=np.ones((1, 2, 3)))  # the same point measured twice, without errors
     assert (conditional(potentials, rows[:, :2], twice).log_joint == -np.inf).all()
+
+
+@pytest.mark.parametrize("intervals", [1, 2, 3, 4])
+def test_dependent_measurements_are_impossible_not_nan(intervals):
+    """One point measured again and again without errors, known once and to intervals else."""
+    rng = np.random.default_rng(13)
+    potentials = potentials_for(rng, Factor.FULL, Moment.FULL)
+    p = intervals + 1
+    rows = np.full((1, p), np.nan)
+    rows[0, 0] = 0.5
+    bounds = {"lower": np.full((1, p), -1.0), "upper": np.full((1, p), 1.0)}
+    detail = Detail(projections=np.ones((1, p, 3)), **bounds)
+    found = conditional(potentials, rows, detail)
+    assert not np.isnan(found.log_joint).any()
+    assert np.isfinite(found.mean).all()
+    assert np.isfinite(found.covariance).all()
+
+
+def test_no_rows():
+    potentials = potentials_for(np.random.default_rng(14), Factor.FULL, Moment.FULL)
+    found = conditional(potentials, np.empty((0, 3)), Detail(errors=np.empty((0, 3))))
+    assert found.covariance.shape == (3, 0, 3, 3)
+
+
+def test_single_precision_rows_are_computed_in_double():
+    rng = np.random.default_rng(15)
+    potentials = potentials_for(rng, Factor.FULL, Moment.FULL)
+    rows, detail = random_known(rng, ("errors", "missing"))
+    rows = rows.astype(np.float32)
+    single, double = (conditional(potentials, x, detail) for x in (rows, rows.astype(np.float64)))
+    for one, other in zip(single, double, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_bounds_the_wrong_way_round():

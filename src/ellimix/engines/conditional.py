@@ -177,32 +177,36 @@ def framed(potentials: Potentials) -> Frame:
 def given(frame: Frame, known: Known) -> White:
     """What is known, of u, under each component."""
     q, d = frame.center.shape
-    p, e, n = known.cells.size, known.values.shape[0], known.index.size
-    log_joint = np.repeat(frame.log_mass[:, None], n, axis=1)
-    identity = np.broadcast_to(np.eye(d)[:, :, None], (q, d, d, 1))
-    if p == 0:
+    if known.cells.size == 0:
+        n = known.index.size
+        log_joint = np.repeat(frame.log_mass[:, None], n, axis=1)
+        identity = np.broadcast_to(np.eye(d)[:, :, None], (q, d, d, 1))
         return White(log_joint, np.zeros((q, d, n)), identity)
+    # what is beyond double precision is looked for at the end
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        return _sound(_given(frame, known))
+
+
+def _given(frame: Frame, known: Known) -> White:
+    q, d = frame.center.shape
+    p, e, n = known.cells.size, known.values.shape[0], known.index.size
     across, middle = _measured(frame, known)
     root = _root(across, known)
     weights = triangles.solved(root, across)
     z = np.empty((q, p, n))
-    with np.errstate(invalid="ignore", over="ignore"):
-        rest = (known.values - middle[:, :e])[:, :, None]
-        z[:, :e] = triangles.solved(root[:, :e, :e], rest)[:, :, 0]
-        if e:
-            diagonal = root[:, np.arange(e), np.arange(e)]
-            log_joint -= 0.5 * np.einsum("qpn,qpn->qn", z[:, :e], z[:, :e])
-            log_joint -= np.log(diagonal).sum(axis=1) + 0.5 * e * LOG_2PI
+    rest = (known.values - middle[:, :e])[:, :, None]
+    z[:, :e] = triangles.solved(root[:, :e, :e], rest)[:, :, 0]
+    log_joint = frame.log_mass[:, None] - 0.5 * np.einsum("qpn,qpn->qn", z[:, :e], z[:, :e])
+    log_joint -= np.log(root[:, np.arange(e), np.arange(e)]).sum(axis=1) + 0.5 * e * LOG_2PI
     fixed = weights[:, :e]
-    covariance = identity - np.einsum("qpan,qpbn->qabn", fixed, fixed)
+    covariance = np.eye(d)[:, :, None] - np.einsum("qpan,qpbn->qabn", fixed, fixed)
     if e < p:
         inside, moment = _inside(root, z, middle, known)
         log_joint += inside
         free = weights[:, e:]
         left = np.einsum("qpjn,qpan->qjan", np.eye(p - e)[:, :, None] - moment, free)
         covariance = covariance - np.einsum("qjan,qjbn->qabn", left, free)
-    mean = np.einsum("qpan,qpn->qan", weights, z)
-    return _sound(White(log_joint, mean, covariance))
+    return White(log_joint, np.einsum("qpan,qpn->qan", weights, z), covariance)
 
 
 def _measured(frame: Frame, known: Known) -> tuple[Array, Array]:

@@ -56,6 +56,8 @@ class Known:
 
 def known_of(rows: Rows, detail: Detail | None, index: NDArray[np.intp]) -> list[Known]:
     """Some rows by what is known of them, laid out; they are known to fewer cells the later."""
+    if index.size == 0:
+        return []
     part = np.asarray(rows[index], dtype=np.float64)
     own = Detail() if detail is None else detail.at(index)
     kind = np.where(np.isnan(part), MISSING, KNOWN).astype(np.uint8)
