@@ -89,9 +89,10 @@ class IncompleteEngine:
         """The rows of a block, told apart and laid out."""
         rows, detail = block.rows, block.detail
         special = _special(block)
-        by_pattern = ~special
-        if detail is None or detail.prior is None:
-            by_pattern &= np.isnan(rows).any(axis=1)
+        by_pattern = np.isnan(rows).any(axis=1)
+        if detail is not None and detail.prior is not None:
+            by_pattern |= (detail.prior != 0.0).any(axis=1)
+        by_pattern &= ~special
         whole = np.flatnonzero(~(special | by_pattern))
         rest: list[Part] = []
         if by_pattern.any():
