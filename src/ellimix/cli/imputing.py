@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,8 +69,7 @@ def impute_file(options: ImputeOptions, console: Console) -> None:
         say(f"{options.data}: nothing is missing in {named}; written as it is.")
     else:
         filler = _filler(options, table, mixture)
-        filled = _filled(filler, rows, options)
-        for place, values in zip(places, filled, strict=True):
+        for place, values in zip(places, _filled(filler, rows, options), strict=True):
             columns = zip(table.names, holes, values.T.astype(np.float64), strict=True)
             _write(file, {name: column for name, count, column in columns if count}, place)
         _print(options, file, table, filler, console)
@@ -124,23 +123,24 @@ def _filler(options: ImputeOptions, table: Table, mixture: Mixture | None) -> Fi
     return Filler(found.best.mixture, found.reg_covar, model_of(found), found.said)
 
 
-def _filled(filler: Filler, rows: Array, options: ImputeOptions) -> Rows:
-    """Filled copies of the rows, (m, n, d)."""
+def _filled(filler: Filler, rows: Array, options: ImputeOptions) -> Iterator[Rows]:
+    """Filled copies of the rows, (n, d) each: one after another, so that many fit into memory."""
     from ellimix.estimators.gaussian_mixture import GaussianMixture
 
     model = GaussianMixture.from_mixture(replace(filler.mixture, feature_names=None))
     model.reg_covar = filler.reg_covar
     if options.draws is None:
-        expected: Rows = model.impute(rows)[None]
-        return expected
+        yield model.impute(rows)
+        return
     needed, there = filler.mixture.n_parameters, int((~np.isnan(rows).all(axis=1)).sum())
     if there < needed:
         raise DataError(
             f"Each draw fits the mixture's {needed} parameters to the rows anew, but only {there} "
             "have something observed: leave out --draws, or use a mixture with fewer parameters."
         )
-    drawn: Rows = model.impute(rows, n_draws=options.draws, rng=options.seed)
-    return drawn
+    rng = np.random.default_rng(options.seed)
+    for _ in range(options.draws):
+        yield model.impute(rows, n_draws=1, rng=rng)[0]
 
 
 def _write(file: File, filled: Mapping[str, Array], place: Path) -> None:

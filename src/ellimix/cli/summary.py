@@ -97,7 +97,11 @@ class Summary:
 
     def notes(self) -> tuple[str, ...]:
         """What was left out, and what a careful reader should know of the fit."""
-        return (*notes_of(self.table), *self.found.said, *self.report.warnings())
+        return (*notes_of(self.table), *self.remarks())
+
+    def remarks(self) -> tuple[str, ...]:
+        """The notes on the search and the fit."""
+        return (*self.found.said, *self.report.warnings())
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -150,7 +154,7 @@ def print_summary(summary: Summary, console: Console) -> None:
         f"Uncertain {what}: {scores.uncertain:,.6g} ({share:.1%}), whose most probable component "
         f"has a probability below {UNCERTAIN}."
     )
-    for note in (*table.ignored, *summary.notes()[len(notes_of(table)) :]):
+    for note in (*table.ignored, *summary.remarks()):  # what is missing stands above
         say(f"Note: {note}")
     for what, path in summary.files.items():
         say(f"Wrote the {what} to {path}")

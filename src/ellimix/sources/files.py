@@ -143,7 +143,7 @@ def write_filled(source: File, filled: Mapping[str, Array], like: Path, place: s
     """Write all columns of a file, with some of their missing values filled in.
 
     From text to text, every other cell is written as it was read. Otherwise columns keep their
-    types, but for one of integers that got a value: its numbers are then floating-point ones.
+    types, but for one of integers or decimals that got a value: its numbers are then floats.
 
     Parameters
     ----------
