@@ -14,10 +14,20 @@ from sklearn.exceptions import ConvergenceWarning
 import ellimix as em
 from ellimix.covariance import FAMILIES
 from ellimix.covariance.base import Structure
+from ellimix.density.checks import covariance_of
+from ellimix.em import Task, run
+from ellimix.engines import ENGINES
 from ellimix.errors import Status
+from ellimix.estimators.fixing import Wishes, holding
 from ellimix.estimators.given import given_parameters
 from ellimix.estimators.matching import match, reordered
+from ellimix.estimators.starting import first_steps
+from ellimix.inference.base import Parameters, with_noise
+from ellimix.inference.box import Box
+from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.records import Moment, SufficientStatistics
+from ellimix.sources.memory import MemorySource
+from ellimix.starts import STARTS, Beginning
 
 NAN = np.nan
 CENTERS = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 6.0]])
@@ -302,6 +312,77 @@ def test_given_parameters_stay_where_the_start_left_a_component_empty():
         3, init_params=labels, means_init=[NO_MEAN, NO_MEAN, [3.0, 3.0]], max_iter=0
     ).fit(X)
     np.testing.assert_array_equal(model.means_[2], [3.0, 3.0])
+
+
+# with a noise component, whose weight is one more
+
+
+BOX = Box(np.zeros(2), np.eye(2), np.full(2, 20.0))
+
+
+def noisy(weights, wishes=None, name="VVV"):
+    inference = MaximumLikelihood(FAMILIES[name], 0.0, BOX)
+    structure = FAMILIES[name].structure
+    given = given_parameters((weights, None, None), structure, 3, 2, noise=True)
+    return given, holding(inference, wishes or Wishes(), given)
+
+
+@pytest.mark.parametrize(
+    ("given", "weights", "noise"),
+    [
+        ([0.2, 0.3, 0.5], [0.18, 0.27, 0.45], 0.1),  # nothing is left: the noise keeps its own
+        ([0.2, 0.3, 0.1], [0.2, 0.3, 0.1], 0.4),
+        ([NAN, 0.5, NAN], [0.25, 0.5, 0.125], 0.125),  # in the model's proportions 2 : 1 : 1
+        (None, [0.2, 0.6, 0.1], 0.1),
+    ],
+)
+def test_given_weights_and_noise(given, weights, noise):
+    parameters, _ = noisy(given)
+    covariance = covariance_of(np.stack([EYE] * 3), Structure.FULL, 3, 2)
+    model = Parameters(np.array([0.2, 0.6, 0.1]), CENTERS, covariance, np.array(0.1))
+    out = parameters.over(model)
+    np.testing.assert_allclose(out.weights, weights)
+    assert float(out.noise) == pytest.approx(noise)
+
+
+def test_fixed_weights_leave_a_part_to_the_noise():
+    for weights in ([0.2, 0.3, 0.5], [0.2, 0.3, 0.6]):
+        with pytest.raises(ValueError, match=r"leaves nothing for the noise|must sum to 1"):
+            noisy(weights, Wishes({"weights": "all"}))
+    _, inference = noisy([0.2, 0.3, 0.4], Wishes({"weights": "all"}))
+    weights, noise = inference.held.proportions(np.array([9.0, 1.0, 5.0]), np.array(2.0))
+    np.testing.assert_array_equal(weights, [0.2, 0.3, 0.4])
+    assert float(noise) == pytest.approx(0.1)
+    assert inference.n_held() == 3
+
+
+def test_a_start_with_noise_begins_at_what_is_fixed():
+    """The noise is the last of a start's statistics, and is never matched to anything."""
+    given, inference = noisy([0.3, NAN, NAN], Wishes({"weights": [0]}))
+
+    class Noisy:
+        name = "noisy"
+
+        def statistics(self, beginning):
+            return with_noise(STARTS["kmeans"].statistics(beginning), 9.0, BOX.middle)
+
+    random = np.random.RandomState(0)
+    beginning = Beginning(MemorySource(X), ENGINES["numpy"], 3, inference.moment, 0.0, random)
+    (start,) = first_steps(beginning, inference, Noisy(), given, 1)
+    assert start.weights[0] == 0.3
+    assert float(start.noise) == pytest.approx(0.7 * 9.0 / (9.0 + 60.0), rel=0.1)
+    (report,) = run(MemorySource(X), ENGINES["numpy"], [Task(inference, start, 1e-9, 50)])
+    assert report.mixture.weights[0] == 0.3
+    assert (np.diff(report.trace) >= -1e-12).all()
+
+
+def test_one_component():
+    for arguments in ({"fix": {"weights": [0]}, "weights_init": [1.0]}, {"min_weight": 0.5},
+                      {"equal_weights": True}):  # fmt: skip
+        model = em.GaussianMixture(1, **arguments).fit(X)
+        assert model.weights_.tolist() == [1.0]
+        assert model.n_parameters_ == 5
+        np.testing.assert_allclose(model.means_, [X.mean(axis=0)])
 
 
 # order, warm starts, callbacks, copies
