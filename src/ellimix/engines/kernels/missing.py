@@ -50,15 +50,18 @@ def square_pass(
         room = max(room, tiles[t, 3])
     line, vector = STRIDE * 8, LANES * 8
     per_tile = STRIDE // LANES
-    table = np.zeros(k * STRIDE + 16)
-    scratch = np.empty(2 * features * STRIDE + 16)
-    whole = np.empty((width + 1) * STRIDE + 16)
-    means = np.empty(k * per_tile * most * LANES + 16)
-    covariances = np.empty((1 if SHARED else k) * room * LANES + 16)
-    work = np.empty(((2 * width + 2 * most + 2) + most * (width + 2 * most)) * LANES + 16)
+    shifts = k * per_tile * most * LANES
+    spreads = (1 if SHARED else k) * room * LANES
+    work = (2 * width + 2 * most + 2 + most * (width + 2 * most)) * LANES
+    # one buffer, as every array takes its time to compile
+    table = np.zeros((k + 2 * features + width + 1) * STRIDE + shifts + spreads + work + 16)
     frame = np.empty(18, np.int64)
-    lp, z, full = ALIGNED(table), ALIGNED(scratch), ALIGNED(whole)
-    mean, covariance, at = ALIGNED(means), ALIGNED(covariances), ALIGNED(work)
+    lp = ALIGNED(table)
+    z = lp + k * line
+    full = z + 2 * features * line
+    mean = full + (width + 1) * line
+    covariance = mean + 8 * shifts
+    at = covariance + 8 * spreads
     skip = (lp - table.ctypes.data) // 8
     frame[0], frame[1], frame[2] = features, width, most
     frame[9], frame[10] = at, at + width * vector
