@@ -255,7 +255,6 @@ def _missing_pass(shape: str, moment: str, d: int) -> Any:
         **given,
         "LANES": precision(64).lanes,
         "SHARED": shape == "shared",
-        "WHOLE": moment == "full",
         "SOFTMAX": _kernel(lambda e, a: softmax.softmax(e, STRIDE, a), 64),
         "MOMENTS": _kernel(sums, 64),
         "PRODUCTS": _kernel(products, 64),
@@ -275,7 +274,10 @@ def _missing_pass(shape: str, moment: str, d: int) -> Any:
         return _template(missing.diagonal_pass, names, signature, label)
     own = d if unrolled(d) else 0
     names["INTEGRATED"] = _kernel(lambda e, a: integrate.integrated(e, own, STRIDE, a), 64)
-    names["FILL"] = inline(missing.fill, names)
+    whole = moment == "full"
+    names["COMPLETED"] = _kernel(lambda e, a: integrate.completed(e, STRIDE, whole, a), 64)
+    names["COPIED"] = _kernel(lambda e, a: integrate.copied(e, STRIDE, a), 64)
+    names["FLATTENED"] = _kernel(lambda e, a: integrate.flattened(e, STRIDE, a), 64)
     integers = types.Array(types.int64, 2, "C")
     signature = types.void(
         *(_array(3), _array(2), _array(2), _array(3)),

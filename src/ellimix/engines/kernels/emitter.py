@@ -104,8 +104,7 @@ class Emitter:
 
     def broadcast(self, base: Value, index: Value) -> Value:
         """A vector of the one number at base + index."""
-        scalar = self.b.load(self._pointer(base, index, self.real), typ=self.real)
-        return self.splat(scalar)
+        return self.splat(self.scalar(base, index))
 
     def splat(self, scalar: Value) -> Value:
         """A vector of one scalar."""
@@ -120,6 +119,14 @@ class Emitter:
     def integer_at(self, base: Value, index: Value) -> Value:
         """The 64-bit integer at base + index."""
         return self.b.load(self._pointer(base, index, INT), typ=INT, align=8)
+
+    def scalar(self, base: Value, index: Value) -> Value:
+        """The one number at base + index."""
+        return self.b.load(self._pointer(base, index, self.real), typ=self.real)
+
+    def store_scalar(self, value: Value, base: Value, index: Value) -> None:
+        """One number to base + index."""
+        self.b.store(value, self._pointer(base, index, self.real), align=self.precision.size)
 
     # -- arithmetic --------------------------------------------------------------------------
 

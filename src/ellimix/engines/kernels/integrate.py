@@ -22,13 +22,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from ellimix.engines.kernels.emitter import Body, Emitter, Value
+from ellimix.engines.kernels.emitter import INT, Body, Emitter, Value
 from ellimix.engines.kernels.softmax import logarithm
 
 # Places in the frame, an array of addresses and sizes: kernels take no more than eight arguments.
 FRAME: Final = (
     *("features", "width", "most", "slots", "fresh", "lists", "starts", "half", "offset"),
     *("residual", "white", "basis", "triangle", "inverse", "reciprocal", "along", "determinant"),
+    "alike",
 )
 
 
@@ -56,6 +57,8 @@ class Frame:
     residual, white, basis, triangle, inverse, reciprocal, along, determinant : Value
         Scratch for z and y (width vectors each), Q (most x width), R and R^-1 by columns
         (most x most), 1 / diag R and Q^T y (most), and log |det R|.
+    alike : Value
+        0 where the rows differ in what they lack.
     """
 
     few: int
@@ -76,6 +79,7 @@ class Frame:
     reciprocal: Value
     along: Value
     determinant: Value
+    alike: Value
 
 
 def integrated(e: Emitter, d: int, stride: int, a: list[Value]) -> None:
@@ -87,8 +91,7 @@ def integrated(e: Emitter, d: int, stride: int, a: list[Value]) -> None:
     any where that is 0.
     """
     at, rows, center, factor, out, means, spread = a[:7]
-    read = (e.integer_at(at, number) for number in range(len(FRAME)))
-    f = Frame(d if d <= e.lanes else 0, *read)
+    f = _frame(e, d, at)
     if d:
         _whitened_small(e, d, stride, f, rows, center, factor)
     else:
@@ -106,6 +109,11 @@ def integrated(e: Emitter, d: int, stride: int, a: list[Value]) -> None:
     top = e.fma(square, e.constant(-0.5), e.broadcast(f.offset, 0))
     e.store(e.sub(e.add(top, e.load(f.half, 0)), e.load(f.determinant, 0)), out, 0)
     _means(e, f, means)
+
+
+def _frame(e: Emitter, d: int, at: Value) -> Frame:
+    read = (e.integer_at(at, number) for number in range(len(FRAME)))
+    return Frame(d if d <= e.lanes else 0, *read)
 
 
 def _vector(e: Emitter, *terms: Value) -> Value:
@@ -381,3 +389,130 @@ def filled(e: Emitter, stride: int, a: list[Value]) -> None:
         return []
 
     e.loop(0, d, 1, [], feature)
+
+
+def completed(e: Emitter, stride: int, whole: bool, a: list[Value]) -> None:
+    """Conditional means to a vector of rows' missing places; their covariances, weighted, added.
+
+    Arguments: frame, rows (to write to), responsibilities, center, conditional means less the
+    center and covariances (of `integrated`), out (width + 1, width + 1). Of a symmetric matrix
+    only the lower triangle is added to; not `whole`, its diagonal. A coordinate that a lane does
+    not have stands for a row and a column at the end.
+    """
+    at, rows, share, center, means, spread, out = a[:7]
+    f = _frame(e, 0, at)
+    apart = e.b.zext(e.b.icmp_signed("==", f.alike, e.index(0)), INT)
+
+    def one_list(_: Value, __: list[Value]) -> list[Value]:
+        _complete_alike(e, stride, f, (rows, center, means))
+        (total,) = e.sums([e.load(share, 0)])
+        weight = e.b.extract_element(total, e.index(0))
+        _pairs(e, f, whole, lambda p, q, place: _add_alike(e, f, weight, p, q, spread, place, out))
+        return []
+
+    def own_lists(_: Value, __: list[Value]) -> list[Value]:
+        _complete_apart(e, stride, f, (rows, center, means))
+        weight = e.load(share, 0)
+        _pairs(e, f, whole, lambda p, q, place: _add_apart(e, f, weight, p, q, spread, place, out))
+        return []
+
+    e.loop(apart, 1, 1, [], one_list)
+    e.loop(0, apart, 1, [], own_lists)
+
+
+def _coordinate(e: Emitter, f: Frame, p: Value, lane: int = 0) -> Value:
+    return e.integer_at(f.lists, e.plus(_vector(e, p), lane))
+
+
+def _complete_alike(e: Emitter, stride: int, f: Frame, a: tuple[Value, ...]) -> None:
+    rows, center, means = a
+
+    def slot(p: Value, _: list[Value]) -> list[Value]:
+        m = _coordinate(e, f, p)
+        value = e.add(e.load(means, _vector(e, p)), e.broadcast(center, m))
+        e.store(value, rows, e.times(m, stride))
+        return []
+
+    e.loop(0, f.slots, 1, [], slot)
+
+
+def _complete_apart(e: Emitter, stride: int, f: Frame, a: tuple[Value, ...]) -> None:
+    rows, center, means = a
+
+    def slot(p: Value, _: list[Value]) -> list[Value]:
+        mean = e.load(means, _vector(e, p))
+        for lane in range(e.lanes):
+            m = _coordinate(e, f, p, lane)
+            shift = e.b.extract_element(mean, e.index(lane))
+            value = e.b.fadd(e.scalar(center, m), shift)
+            e.store_scalar(value, rows, e.plus(e.times(m, stride), lane))
+        return []
+
+    e.loop(0, f.slots, 1, [], slot)
+
+
+def _pairs(e: Emitter, f: Frame, whole: bool, body: Callable[[Value, Value, Value], None]) -> None:
+    """``body(p, q, place)`` for slots p >= q, or equal ones; `place` is the covariance's."""
+
+    def row(p: Value, first: list[Value]) -> list[Value]:
+        def entry(q: Value, _: list[Value]) -> list[Value]:
+            body(p, q, _vector(e, first[0], q))
+            return []
+
+        e.loop(0 if whole else p, e.plus(p, 1), 1, [], entry)
+        return [e.plus(first[0], p, 1)]
+
+    e.loop(0, f.slots, 1, [e.index(0)], row)
+
+
+def _add_alike(
+    e: Emitter, f: Frame, weight: Value, p: Value, q: Value, spread: Value, place: Value, out: Value
+) -> None:
+    to = _cell(e, f, _coordinate(e, f, q), _coordinate(e, f, p))
+    value = e.b.fmul(weight, e.scalar(spread, place))
+    e.store_scalar(e.b.fadd(e.scalar(out, to), value), out, to)
+
+
+def _add_apart(
+    e: Emitter, f: Frame, weight: Value, p: Value, q: Value, spread: Value, place: Value, out: Value
+) -> None:
+    values = e.mul(weight, e.load(spread, place))
+    for lane in range(e.lanes):
+        to = _cell(e, f, _coordinate(e, f, q, lane), _coordinate(e, f, p, lane))
+        value = e.b.extract_element(values, e.index(lane))
+        e.store_scalar(e.b.fadd(e.scalar(out, to), value), out, to)
+
+
+def _cell(e: Emitter, f: Frame, i: Value, j: Value) -> Value:
+    return e.plus(e.times(i, e.plus(f.width, 1)), j)
+
+
+def copied(e: Emitter, stride: int, a: list[Value]) -> None:
+    """A tile, copied. Arguments: rows, out, d."""
+    rows, out, d = a[:3]
+
+    def body(i: Value, _: list[Value]) -> list[Value]:
+        e.store(e.load(rows, i), out, i)
+        return []
+
+    e.loop(0, e.times(d, stride), e.lanes, [], body)
+
+
+def flattened(e: Emitter, stride: int, a: list[Value]) -> None:
+    """Log-potentials of a flat component: a missing coordinate takes a side of its box away.
+
+    Arguments: rows, logarithms of the sides (d), what Gaussians get (`half`), log-potentials,
+    number of rows, d.
+    """
+    rows, sides, half, out, count, d = a[:6]
+
+    def body(i: Value, _: list[Value]) -> list[Value]:
+        def feature(j: Value, old: list[Value]) -> list[Value]:
+            known = e.number(e.load(rows, e.plus(e.times(j, stride), i)))
+            return [e.add(old[0], e.b.select(known, e.constant(0.0), e.broadcast(sides, j)))]
+
+        (value,) = e.loop(0, d, 1, [e.sub(e.load(out, i), e.load(half, i))], feature)
+        e.store(value, out, i)
+        return []
+
+    e.loop(0, count, e.lanes, [], body)

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-STRIDE = LANES = REAL = SHARED = WHOLE = None
-INTEGRATED = DISTANCE = FILLED = SOFTMAX = MOMENTS = PRODUCTS = None
-ALIGNED = MIRROR = NOTED = FILL = ACTIVE = None
+STRIDE = LANES = SHARED = None
+INTEGRATED = COMPLETED = COPIED = FLATTENED = DISTANCE = FILLED = None
+SOFTMAX = MOMENTS = PRODUCTS = ALIGNED = MIRROR = NOTED = ACTIVE = None
 
 
 def square_pass(
@@ -50,19 +50,19 @@ def square_pass(
         room = max(room, tiles[t, 3])
     line, vector = STRIDE * 8, LANES * 8
     per_tile = STRIDE // LANES
-    table = np.zeros(k * STRIDE + 16)
-    scratch = np.empty(2 * features * STRIDE + 16)
-    whole = np.empty((width + 1) * STRIDE + 16)
-    means = np.empty(k * per_tile * most * LANES + 16)
-    covariances = np.empty((1 if SHARED else k) * room * LANES + 16)
-    work = np.empty(((2 * width + 2 * most + 2) + most * (width + 2 * most)) * LANES + 16)
-    frame = np.empty(17, np.int64)
-    lp, z, full = ALIGNED(table), ALIGNED(scratch), ALIGNED(whole)
-    mean, covariance, at = ALIGNED(means), ALIGNED(covariances), ALIGNED(work)
-    share = table[(lp - table.ctypes.data) // 8 :]
-    hat = whole[(full - whole.ctypes.data) // 8 :]
-    shift = means[(mean - means.ctypes.data) // 8 :]
-    cov = covariances[(covariance - covariances.ctypes.data) // 8 :]
+    shifts = k * per_tile * most * LANES
+    spreads = (1 if SHARED else k) * room * LANES
+    work = (2 * width + 2 * most + 2 + most * (width + 2 * most)) * LANES
+    # one buffer, as every array takes its time to compile
+    table = np.zeros((k + 2 * features + width + 1) * STRIDE + shifts + spreads + work + 16)
+    frame = np.empty(18, np.int64)
+    lp = ALIGNED(table)
+    z = lp + k * line
+    full = z + 2 * features * line
+    mean = full + (width + 1) * line
+    covariance = mean + 8 * shifts
+    at = covariance + 8 * spreads
+    skip = (lp - table.ctypes.data) // 8
     frame[0], frame[1], frame[2] = features, width, most
     frame[9], frame[10] = at, at + width * vector
     frame[14] = at + 2 * width * vector
@@ -75,9 +75,7 @@ def square_pass(
         count, first, before = tiles[t, 0], tiles[t, 1], tiles[t, 2]
         own = (count + LANES - 1) // LANES
         xt = x.ctypes.data + t * features * line
-        for j in range(features):
-            for i in range(STRIDE):
-                hat[j * STRIDE + i] = x[t, j, i]
+        COPIED(xt, full, features, 0, 0, 0, 0, 0)
         for f in range(fits):
             for a in range(k * own):
                 # one factor for all: its groups' work is done for the first component
@@ -103,104 +101,58 @@ def square_pass(
                     0,
                 )
             if flat.shape[0] > 0:
-                row = share[(k - 1) * STRIDE : k * STRIDE]
-                for i in range(count):
-                    row[i] -= half[t, i]
-                for j in range(flat.shape[0]):
-                    for i in range(count):
-                        if np.isnan(x[t, j, i]):
-                            row[i] += flat[j]
-            NOTED(share, prior, t, count, k, joint, f, before)
+                FLATTENED(xt, flat.ctypes.data, half.ctypes.data + t * line, lp + (k - 1) * line,
+                          count, flat.shape[0], 0, 0)  # fmt: skip
+            NOTED(table, skip, prior, t, count, k, joint, f, before)
             if joint.shape[0] > 0:
                 continue
             SOFTMAX(
                 lp, k, weight.ctypes.data + t * line, totals.ctypes.data + f * 16, count, 0, k, 0
             )
             for j in range(k):
-                row = share[j * STRIDE : (j + 1) * STRIDE]
-                if not ACTIVE(row, count):
+                if not ACTIVE(table, skip + j * STRIDE, count):
                     continue
-                c = (0 if SHARED else j * room) * LANES
-                s = j * per_tile * most * LANES
-                FILL(
-                    hat,
-                    row,
-                    groups[first : first + own],
-                    lists,
-                    center[f, j],
-                    shift[s:],
-                    most,
-                    cov[c:],
-                    spread[f, j],
-                )
-                to = sums.ctypes.data + f * sums.strides[0] + j * sums.strides[1]
                 about = center.ctypes.data + (f * k + j) * (width + 1) * 8
+                for g in range(own):
+                    frame[3] = groups[first + g, 0]
+                    frame[5] = lists.ctypes.data + groups[first + g, 2] * lists.strides[0]
+                    frame[17] = groups[first + g, 1]
+                    COMPLETED(
+                        frame.ctypes.data,
+                        full + g * vector,
+                        lp + j * line + g * vector,
+                        about,
+                        mean + (j * per_tile + g) * most * vector,
+                        covariance + ((0 if SHARED else j * room) + groups[first + g, 3]) * vector,
+                        spread.ctypes.data + f * spread.strides[0] + j * spread.strides[1],
+                        0,
+                    )
+                to = sums.ctypes.data + f * sums.strides[0] + j * sums.strides[1]
                 MOMENTS(full, about, lp + j * line, to, count, z, features, 0)
                 PRODUCTS(z, z + features * line, features, to + 8 * (1 + features), count,
                          features, 1, 0)  # fmt: skip
     MIRROR(sums, features)
 
 
-def noted(share, prior, t, count, k, joint, f, before):
+def noted(table, skip, prior, t, count, k, joint, f, before):
     """Add the rows' prior, if there is one, to log-potentials; write them out, if wanted."""
-    if prior.shape[0] > 0:
-        for j in range(k):
-            row = share[j * STRIDE : (j + 1) * STRIDE]
+    for j in range(k):
+        at = skip + j * STRIDE
+        if prior.shape[0] > 0:
             for i in range(count):
-                row[i] += prior[t, j, i]
-    if joint.shape[0] > 0:
-        for j in range(k):
-            row = share[j * STRIDE : (j + 1) * STRIDE]
+                table[at + i] += prior[t, j, i]
+        if joint.shape[0] > 0:
             for i in range(count):
-                joint[f, j, before + i] = -np.inf if np.isnan(row[i]) else row[i]
+                value = table[at + i]
+                joint[f, j, before + i] = -np.inf if np.isnan(value) else value
 
 
-def active(row, count):
+def active(table, at, count):
     """Whether some row counts for a component."""
     for i in range(count):
-        if row[i] > 0.0:
+        if table[at + i] > 0.0:
             return True
     return False
-
-
-def fill(hat, row, groups, lists, center, shift, most, cov, spread):
-    """Conditional means to a tile's missing places; conditional covariances, times shares, added.
-
-    Of a symmetric matrix one of the two places is added to. A coordinate that a lane does not have
-    stands for a row and a column at the end.
-    """
-    for g in range(groups.shape[0]):
-        slots, alike, first = groups[g, 0], groups[g, 1], groups[g, 2]
-        at, low = g * LANES, groups[g, 3] * LANES
-        for p in range(slots):
-            own = shift[(g * most + p) * LANES : (g * most + p + 1) * LANES]
-            if alike > 0:
-                m = lists[first + p, 0]
-                middle = center[m]
-                for lane in range(LANES):
-                    hat[m * STRIDE + at + lane] = middle + own[lane]
-            else:
-                for lane in range(LANES):
-                    m = lists[first + p, lane]
-                    hat[m * STRIDE + at + lane] = center[m] + own[lane]
-        total = 0.0
-        for lane in range(LANES):
-            total += row[at + lane]
-        if total == 0.0:
-            continue
-        if alike > 0:
-            for p in range(slots):
-                start = low + p * (p + 1) // 2 * LANES
-                m = lists[first + p, 0]
-                for q in range(0 if WHOLE else p, p + 1):
-                    spread[lists[first + q, 0], m] += total * cov[start + q * LANES]
-            continue
-        for p in range(slots):
-            start = low + p * (p + 1) // 2 * LANES
-            for q in range(0 if WHOLE else p, p + 1):
-                for lane in range(LANES):
-                    value = row[at + lane] * cov[start + q * LANES + lane]
-                    spread[lists[first + q, lane], lists[first + p, lane]] += value
 
 
 def diagonal_pass(
@@ -219,7 +171,7 @@ def diagonal_pass(
     scratch = np.empty(2 * features * STRIDE + 16)
     whole = np.empty(features * STRIDE + 16)
     lp, z, full = ALIGNED(table), ALIGNED(scratch), ALIGNED(whole)
-    share = table[(lp - table.ctypes.data) // 8 :]
+    skip = (lp - table.ctypes.data) // 8
     for t in range(tiles.shape[0]):
         count, before = tiles[t, 0], tiles[t, 2]
         xt = x.ctypes.data + t * features * line
@@ -236,14 +188,14 @@ def diagonal_pass(
                     added.ctypes.data + at,
                     features,
                 )
-            NOTED(share, prior, t, count, k, joint, f, before)
+            NOTED(table, skip, prior, t, count, k, joint, f, before)
             if joint.shape[0] > 0:
                 continue
             SOFTMAX(
                 lp, k, weight.ctypes.data + t * line, totals.ctypes.data + f * 16, count, 0, k, 0
             )
             for j in range(k):
-                if not ACTIVE(share[j * STRIDE : (j + 1) * STRIDE], count):
+                if not ACTIVE(table, skip + j * STRIDE, count):
                     continue
                 about = center.ctypes.data + (f * k + j) * features * 8
                 to = sums.ctypes.data + f * sums.strides[0] + j * sums.strides[1]
