@@ -7,7 +7,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from scipy.stats import multivariate_normal
+from scipy.stats import multivariate_normal, norm
 
 import ellimix as em
 from ellimix.attempts.base import Attempts
@@ -394,3 +394,66 @@ def test_the_ground_of_whole_rows_is_the_rows():
     np.testing.assert_array_equal(ground.rows, rows)
     np.testing.assert_array_equal(ground.weight, np.ones(50))
     assert ground.clutter == 0.0
+
+
+# -- errors and intervals
+
+
+def with_errors(n=120):
+    """Two groups of points measured with errors that differ, and the error variances."""
+    rows, _ = two_groups(n)
+    rng = np.random.default_rng(5)
+    variances = rng.uniform(0.0, 1.0, rows.shape)
+    return rows + rng.normal(size=rows.shape) * np.sqrt(variances), variances
+
+
+def test_rows_measured_with_errors():
+    rows, variances = with_errors()
+    order = np.random.default_rng(1).permutation(len(rows))
+    first, again = (
+        found(
+            MemorySource(rows[index], detail=Detail(errors=variances[index])), ("VVI",), [1, 2, 3]
+        )
+        for index in (np.arange(len(rows)), order)
+    )
+    assert_same_cells(first, again, 1e-8)
+    assert first.best.n_components == 2
+    for cell in first.cells:
+        mixture = cell.mixture
+        naive = 0.0
+        for row, own in zip(rows, variances, strict=True):
+            parts = [
+                w * multivariate_normal(mean, covariance + np.diag(own)).pdf(row)
+                for w, mean, covariance in zip(
+                    mixture.weights, mixture.means, mixture.covariances(), strict=True
+                )
+            ]
+            naive += np.log(sum(parts))
+        np.testing.assert_allclose(cell.log_likelihood, naive, rtol=1e-8)
+
+
+def test_values_below_a_limit():
+    rows, _ = two_groups(120)
+    limit = np.quantile(rows[:, 2], 0.15)
+    below = rows[:, 2] < limit
+    given = rows.copy()
+    given[below, 2] = np.nan
+    upper = np.where(np.isnan(given), limit, np.inf)
+    detail = Detail(lower=np.full(given.shape, -np.inf), upper=upper)
+    best = found(MemorySource(given, detail=detail), ("VVI",), [1, 2, 3]).best
+    assert best.n_components == 2
+    low = best.mixture.means[:, 2].argmin()
+    truth = rows[np.arange(120) % 2 == 0, 2].mean()
+    assert best.mixture.means[low, 2] == pytest.approx(truth, abs=0.4)
+    mixture, naive = best.mixture, 0.0
+    variances = mixture.variances()
+    for row, hidden in zip(given, below, strict=True):
+        total = 0.0
+        for w, mean, variance in zip(mixture.weights, mixture.means, variances, strict=True):
+            sd = np.sqrt(variance)
+            factors = norm.pdf(row, mean, sd)
+            if hidden:
+                factors[2] = norm.cdf(limit, mean[2], sd[2])
+            total += w * factors.prod()
+        naive += np.log(total)
+    np.testing.assert_allclose(best.log_likelihood, naive, rtol=1e-8)

@@ -117,8 +117,8 @@ def _by_message_length(estimator: GaussianMixture, source: MemorySource, known: 
     _check_defaults(estimator, STARTS, MML)
     if source.incomplete or known.get("labels") is not None or estimator.noise is not False:
         raise DataError(
-            'criterion="mml" takes whole rows without labels, errors or noise: choose by another '
-            "criterion, such as bic."
+            'criterion="mml" takes whole rows, without NaN, labels, errors or noise: choose by '
+            "another criterion, such as bic."
         )
     found: list[Annihilation] = []
     reasons: dict[str, None] = {}

@@ -236,7 +236,8 @@ def engine_for(
     """The engine for passes over all rows."""
     full = any(family.structure.factor is not Factor.DIAGONAL for family in families)
     work = sum(components) * len(families)
-    patterns = source.n_patterns
+    # fits of one family and number of components share what a pattern of missing values costs
+    patterns = source.n_patterns * len(families) * len(components)
     return choose(name, source.n_rows, source.n_features, work, full, patterns=patterns)
 
 
