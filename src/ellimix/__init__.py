@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Status,
     )
     from ellimix.estimators.gaussian_mixture import GaussianMixture
+    from ellimix.estimators.imputer import GaussianMixtureImputer
     from ellimix.estimators.search import GaussianMixtureSearch
     from ellimix.estimators.select import select
     from ellimix.persist import load, save
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "GaussianMixture": "ellimix.estimators.gaussian_mixture",
+    "GaussianMixtureImputer": "ellimix.estimators.imputer",
     "GaussianMixtureSearch": "ellimix.estimators.search",
     "select": "ellimix.estimators.select",
     "Mixture": "ellimix.density.mixture",
@@ -69,6 +71,7 @@ __all__ = [
     "FitReport",
     "FitWarning",
     "GaussianMixture",
+    "GaussianMixtureImputer",
     "GaussianMixtureSearch",
     "MissingExtra",
     "Mixture",

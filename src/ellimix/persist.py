@@ -18,10 +18,12 @@ import numpy as np
 
 from ellimix.covariance import FAMILIES
 from ellimix.covariance.base import Covariance
-from ellimix.density.checks import checked_parameters, covariance_of_factor
+from ellimix.density.checks import checked_parameters, checked_weights, covariance_of_factor
 from ellimix.density.mixture import Mixture
 from ellimix.errors import ModelFileError
 from ellimix.inference.base import Parameters
+from ellimix.inference.box import Box
+from ellimix.records import Array
 
 SCHEMA = "ellimix.mixture"
 VERSION = 1
@@ -71,6 +73,14 @@ def save(mixture: Mixture, path: str | PathLike[str]) -> None:
         "covariances": mixture.covariance.values.tolist(),
         "precision_factors": mixture.covariance.factor.tolist(),
     }
+    if mixture.box is not None:
+        box = mixture.box
+        document["noise"] = {
+            "weight": mixture.noise_weight,
+            "middle": box.middle.tolist(),
+            "axes": box.axes.tolist(),
+            "sides": box.sides.tolist(),
+        }
     text = json.dumps(document, allow_nan=False, indent=1)
     write_beside(Path(path), lambda name: Path(name).write_text(text + "\n", encoding="utf-8"))
 
@@ -157,7 +167,17 @@ def _mixture(document: Any) -> Mixture:
         _numbers(document[key], key)
         for key in ("weights", "means", "covariances", "precision_factors")
     )
-    parameters, family = checked_parameters(weights, means, covariances, document["family"])
+    given = document.get("noise")
+    if given is None:
+        parameters, family = checked_parameters(weights, means, covariances, document["family"])
+        noise, box, kept = None, None, parameters.weights
+    else:
+        noise, box = _noise(given)
+        kept = checked_weights([*weights, float(noise)], len(weights) + 1)[:-1]
+        shares = kept / kept.sum()
+        parameters, family = checked_parameters(shares, means, covariances, document["family"])
+        if box.middle.size != parameters.means.shape[1]:
+            raise ValueError("the box of its noise has another number of features.")
     k, d = parameters.means.shape
     from_factor = covariance_of_factor(factors, family.structure, k, d)
     _check_agreement(parameters.covariance, from_factor)
@@ -165,7 +185,25 @@ def _mixture(document: Any) -> Mixture:
         family.structure, parameters.covariance.values, from_factor.factor, from_factor.log_det
     )
     names = _names(document["feature_names"], d)
-    return Mixture(Parameters(parameters.weights, parameters.means, covariance), family, names)
+    return Mixture(Parameters(kept, parameters.means, covariance, noise), family, names, box)
+
+
+def _noise(value: Any) -> tuple[Array, Box]:
+    """The noise component's weight and box."""
+    if not isinstance(value, dict) or sorted(value) != ["axes", "middle", "sides", "weight"]:
+        raise ValueError("noise must have weight, middle, axes and sides.")
+    parts = {key: np.array(_numbers(part, f"noise {key}")) for key, part in value.items()}
+    d = parts["middle"].size
+    shapes = {"weight": (), "middle": (d,), "axes": (d, d), "sides": (d,)}
+    for key, shape in shapes.items():
+        if parts[key].shape != shape or not np.isfinite(parts[key]).all():
+            raise ValueError(f"noise {key} must be {shape} finite numbers.")
+        parts[key] = parts[key].astype(np.float64)
+    if not (parts["sides"] > 0.0).all():
+        raise ValueError("the sides of the noise's box must be positive.")
+    if not np.allclose(parts["axes"].T @ parts["axes"], np.eye(d), atol=1e-8):
+        raise ValueError("the axes of the noise's box must be orthonormal.")
+    return parts["weight"], Box(parts["middle"], parts["axes"], parts["sides"])
 
 
 def _numbers(value: Any, key: str) -> Any:

@@ -60,7 +60,7 @@ def begun_on_sample(
     weight = None if source.weight is None else source.weight[index]
     if weight is not None and np.count_nonzero(weight) < size // 2:
         return list(tasks)  # most rows count for nothing: the sample is smaller than it looks
-    sample = MemorySource(source.take(index), weight, threads=source.threads)
+    sample = source.part(index)
     reports = run(sample, engine, [replace(task, tol=TIGHTER * task.tol) for task in tasks])
     out = []
     for task, report in zip(tasks, reports, strict=True):
@@ -78,4 +78,5 @@ def begun_on_sample(
 
 def _components(task: Task) -> int:
     start = task.start
-    return int(start.weights.size if isinstance(start, Parameters) else start.n.size)
+    noise = task.inference.box is not None  # the last of the statistics
+    return int(start.weights.size if isinstance(start, Parameters) else start.n.size - noise)

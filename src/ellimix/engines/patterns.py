@@ -151,16 +151,17 @@ class Pattern:
 
     def log_joint(self, potentials: Potentials) -> Array:
         """The log-potentials of the rows, (..., k, n)."""
-        return self._log_joint(integrated(potentials, self.missing).potentials)
+        return self.joint(integrated(potentials, self.missing).potentials)
 
-    def _log_joint(self, potentials: Potentials) -> Array:
+    def joint(self, potentials: Potentials) -> Array:
+        """The same from potentials of the observed coordinates."""
         out = log_potentials(potentials, self.columns)
         return out if self.prior is None else out + self.prior
 
     def statistics(self, potentials: Potentials) -> SufficientStatistics:
         """Expected sums of the whole rows, given what is observed of them."""
         own = integrated(potentials, self.missing)
-        log_total, share, entropy = soft(self._log_joint(own.potentials))
+        log_total, share, entropy = soft(self.joint(own.potentials))
         loglik, disorder, total = weighted_totals(log_total, entropy, share, self.weight)
         moment = potentials.moment
         diagonal = own.regression is None and moment is Moment.DIAGONAL

@@ -23,6 +23,7 @@ from ellimix.selection.covering import MOST
 from ellimix.selection.grid import ALL, families_of
 from ellimix.selection.guard import Guard
 from ellimix.selection.shortest import shortest
+from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def is_open(estimator: GaussianMixture) -> bool:
 
 
 def fit_automatically(
-    estimator: GaussianMixture, X: Any, source: MemorySource, sample_weight: Any
+    estimator: GaussianMixture, X: Any, source: MemorySource, sample_weight: Any, known: Known
 ) -> None:
     """Choose what is open, and make the estimator the chosen model's.
 
@@ -57,6 +58,8 @@ def fit_automatically(
     source : MemorySource
         The same rows, checked.
     sample_weight : array-like of shape (n,) or None
+    known : Known
+        What else is known of the rows, as it was given.
 
     Raises
     ------
@@ -66,11 +69,11 @@ def fit_automatically(
     if estimator.criterion == MML:
         _by_message_length(estimator, source)
     else:
-        _by_search(estimator, X, source, sample_weight)
+        _by_search(estimator, X, source, sample_weight, known)
 
 
 def _by_search(
-    estimator: GaussianMixture, X: Any, source: MemorySource, sample_weight: Any
+    estimator: GaussianMixture, X: Any, source: MemorySource, sample_weight: Any, known: Known
 ) -> None:
     from ellimix.estimators.search import GaussianMixtureSearch  # it makes GaussianMixtures
 
@@ -84,8 +87,9 @@ def _by_search(
         engine=estimator.engine,
         random_state=estimator.random_state,
         verbose=estimator.verbose,
+        noise=estimator.noise,
     )
-    search.fit(X, sample_weight=sample_weight)
+    search.fit(X, sample_weight=sample_weight, **known)
     report = search.best_.report_
     if estimator.covariance_type != AUTO:
         report = recast(report, parse(estimator.covariance_type, source.n_features))
@@ -101,6 +105,11 @@ def _by_message_length(estimator: GaussianMixture, source: MemorySource) -> None
             f"{estimator.n_components}."
         )
     _check_defaults(estimator, STARTS, MML)
+    if source.incomplete or estimator.noise is not False:
+        raise DataError(
+            'criterion="mml" takes whole rows without labels, errors or noise: choose by another '
+            "criterion, such as bic."
+        )
     found: list[Annihilation] = []
     reasons: dict[str, None] = {}
     fixed = estimator.covariance_type != AUTO

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 
 from ellimix.density.mixture import Mixture
-from ellimix.records import Rows
+from ellimix.records import Detail, Rows
 from ellimix.selection.combining import ClusterTree, combine
 from ellimix.sources.base import Source
+from ellimix.sources.knowledge import Known
 
 LEVELS = ("component", "cluster")
 
@@ -24,12 +25,12 @@ class ClusterLevel:
     clusters_: ClusterTree
 
     @abstractmethod
-    def _rows(self, X: Any) -> Rows:
-        """Rows of the fitted columns."""
+    def _observed(self, X: Any, known: Known) -> tuple[Rows, Detail | None]:
+        """Rows of the fitted columns, and what else is known of them."""
 
     @abstractmethod
-    def _source(self, X: Any, sample_weight: Any) -> Source:
-        """Rows of the fitted columns, with weights."""
+    def _source(self, X: Any, sample_weight: Any, known: Known) -> Source:
+        """The same with weights."""
 
     def combine(
         self,
@@ -39,6 +40,7 @@ class ClusterLevel:
         sample_weight: Any = None,
         *,
         threshold: float | None = None,
+        **known: Unpack[Known],
     ) -> ClusterTree:
         """Merge the components into clusters, and keep the result as `clusters_`.
 
@@ -57,6 +59,8 @@ class ClusterLevel:
             Non-negative row weights.
         threshold : float, optional
             Where ``n_clusters="auto"`` stops: see `ellimix.combine`.
+        **known
+            What else is known of the rows, as for `fit`.
 
         Returns
         -------
@@ -78,14 +82,17 @@ class ClusterLevel:
         >>> model.predict(X[:3]), model.predict(X[:3], level="cluster")
         (array([2, 1, 3]), array([0, 1, 0]))
         """
-        source = self._source(X, sample_weight)
+        source = self._source(X, sample_weight, known)
         self.clusters_ = combine(
             self.mixture_, source, rule=rule, n_clusters=n_clusters, threshold=threshold
         )
         return self.clusters_
 
     def predict(
-        self, X: Any, level: Literal["component", "cluster"] = "component"
+        self,
+        X: Any,
+        level: Literal["component", "cluster"] = "component",
+        **known: Unpack[Known],
     ) -> NDArray[np.int64]:
         """The most probable component or cluster of each row.
 
@@ -95,10 +102,13 @@ class ClusterLevel:
         level : {"component", "cluster"}, default="component"
             ``"cluster"`` after `combine`. A row's cluster is that of its largest summed
             responsibility, not always the one that its most probable component is in.
+        **known
+            What else is known of the rows, as for `fit`: mask, errors, lower and upper, ...
 
         Returns
         -------
         labels : ndarray of int of shape (n,)
+            -1 for noise, where the mixture has a noise component.
 
         Raises
         ------
@@ -114,14 +124,19 @@ class ClusterLevel:
         >>> model.predict([[-1.0], [5.0]])
         array([0, 1])
         """
-        rows = self._rows(X)
+        rows, detail = self._observed(X, known)
         tree = self._clusters(level)
         if tree is None:
-            return self.mixture_.predict(rows)
-        found = tree.responsibilities(self.mixture_.responsibilities(rows))
+            return self.mixture_.predict(rows, detail)
+        found = tree.responsibilities(self.mixture_.responsibilities(rows, detail))
         return np.asarray(found.argmax(axis=1), dtype=np.int64)
 
-    def predict_proba(self, X: Any, level: Literal["component", "cluster"] = "component") -> Rows:
+    def predict_proba(
+        self,
+        X: Any,
+        level: Literal["component", "cluster"] = "component",
+        **known: Unpack[Known],
+    ) -> Rows:
         """Responsibilities: posterior probabilities of the components or clusters.
 
         Parameters
@@ -129,11 +144,13 @@ class ClusterLevel:
         X : array-like of shape (n, d)
         level : {"component", "cluster"}, default="component"
             ``"cluster"`` after `combine`.
+        **known
+            What else is known of the rows, as for `fit`: mask, errors, lower and upper, ...
 
         Returns
         -------
         responsibilities : ndarray of shape (n, k) or (n, n_clusters)
-            Rows sum to 1.
+            Rows sum to 1. A noise component has one more column, the last.
 
         Raises
         ------
@@ -149,9 +166,9 @@ class ClusterLevel:
         >>> model.predict_proba([[2.0]])
         array([[0.5, 0.5]])
         """
-        rows = self._rows(X)
+        rows, detail = self._observed(X, known)
         tree = self._clusters(level)
-        found: Rows = self.mixture_.responsibilities(rows)
+        found: Rows = self.mixture_.responsibilities(rows, detail)
         if tree is not None:
             found = tree.responsibilities(found)
         return found.astype(np.float32) if rows.dtype == np.float32 else found

@@ -123,6 +123,11 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         return self._fitted("n_components_").n_components
 
     @property
+    def noise_weight_(self) -> float:
+        """Mixing proportion of the noise component; 0 without one."""
+        return self._fitted("noise_weight_").noise_weight
+
+    @property
     def covariance_type_(self) -> str:
         """The mixture's covariance family: three letters; E or V for one feature."""
         mixture = self._fitted("covariance_type_")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self, final
+from typing import Any, ClassVar, Self, Unpack, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +14,18 @@ from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
 
 from ellimix.acceleration import ACCELERATORS
 from ellimix.covariance import ALIASES, FAMILIES, ONE_FEATURE, Family
 from ellimix.density.mixture import Mixture
 from ellimix.em import Fits, Observer, Task, run
 from ellimix.engines import NAMES, Engine, choose
+from ellimix.engines.incomplete import suited
 from ellimix.errors import DataError, FitFailed, FitWarning, Status
 from ellimix.estimators.automatic import AUTO, MML, fit_automatically, is_open
 from ellimix.estimators.callbacks import FitCallbacks, with_callbacks
 from ellimix.estimators.fitted import FittedMixture
-from ellimix.estimators.methods import row_weights
+from ellimix.estimators.preparing import checked_source, labels_in, prepared
 from ellimix.estimators.starting import GivenParameters, first_steps
 from ellimix.estimators.verbose import VerboseObserver, all_of
 from ellimix.inference.likelihood import MaximumLikelihood
@@ -32,6 +33,7 @@ from ellimix.records import Factor
 from ellimix.report import FitReport
 from ellimix.sampling import begun_on_sample
 from ellimix.selection.criteria import CRITERIA
+from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
 from ellimix.starts import STARTS, Beginning, Given, Start
 
@@ -101,11 +103,18 @@ class GaussianMixture(FittedMixture):
         icl, nec, cv or slope, by a `GaussianMixtureSearch`, which chooses its own starts and
         iterations. Or ``"mml"``, for ``n_components="auto"``: one fit that begins with up to 30
         components and loses those that do not pay (Figueiredo & Jain 2002).
+    noise : bool or array-like of bool of shape (n,), default=False
+        Whether there is a noise component besides, uniform in the smaller of two boxes around the
+        data: along the features, or along the principal axes. It has one parameter, its weight, and
+        its rows have the label -1. An array says which rows begin as noise; with True, that is
+        found by their distances to neighbours (Byers & Raftery 1998).
 
     Attributes
     ----------
     weights_ : ndarray of shape (k,)
-        Mixing proportions.
+        Mixing proportions. Their sum is 1 less `noise_weight_`.
+    noise_weight_ : float
+        Mixing proportion of the noise component; 0 without one.
     means_ : ndarray of shape (k, d)
         Means.
     covariances_ : ndarray
@@ -187,6 +196,7 @@ class GaussianMixture(FittedMixture):
         "engine": [StrOptions({"auto", *NAMES})],
         "acceleration": [StrOptions({*ACCELERATORS, "sample"}), None],
         "criterion": [StrOptions({*CRITERIA, MML})],
+        "noise": ["boolean", "array-like"],
     }
 
     def __init__(
@@ -210,6 +220,7 @@ class GaussianMixture(FittedMixture):
         engine: str = "auto",
         acceleration: str | None = "auto",
         criterion: str = "bic",
+        noise: Any = False,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -229,20 +240,54 @@ class GaussianMixture(FittedMixture):
         self.engine = engine
         self.acceleration = acceleration
         self.criterion = criterion
+        self.noise = noise
 
     # -- fitting ---------------------------------------------------------------------------------
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Fit the mixture.
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        labels: Any = None,
+        allowed: Any = None,
+        errors: Any = None,
+        projections: Any = None,
+        lower: Any = None,
+        upper: Any = None,
+        mask: Any = None,
+    ) -> Self:
+        """Fit the mixture to what is known of the rows.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
-        y : ignored
+            NaN (or pandas' NA) where a value is missing, which is taken to be at random: whether it
+            is missing may depend on what is observed in the row, and on nothing else.
+        y : array-like of int of shape (n,), optional
+            Labels, if it holds a -1 (see `labels`). A complete `y` is ignored, as scikit-learn's
+            mixtures do: in a pipeline it is what a later step shall predict.
         sample_weight : array-like of shape (n,), optional
             Non-negative row weights; a weight of 2 is the row twice.
+        labels : array-like of int of shape (n,), optional
+            The component that a row belongs to, or -1 where that is not known. There may be more
+            components than labels.
+        allowed : array-like of shape (n, k), optional
+            Which components a row may belong to, as True and False, or soft: numbers with which
+            their weights are multiplied in this row. With noise there may be a last column for it.
+        errors : array-like of shape (d,), (n, d) or (n, d, d), optional
+            Variances or covariances of the errors with which the values were measured. The mixture
+            is that of the values without error (extreme deconvolution).
+        projections : array-like of shape (n, p, d), optional
+            Row i holds p values, projections[i] @ x of a point x of d features.
+        lower, upper : float or array-like of shape (d,) or (n, d), optional
+            Bounds between which a value lies that is NaN in `X`: limits of detection, intervals.
+            With errors they are bounds of the measurement. They say nothing of other cells.
+        mask : array-like of bool of shape (n, d), optional
+            True where a value is missing, besides those that are NaN.
 
         Returns
         -------
@@ -261,27 +306,43 @@ class GaussianMixture(FittedMixture):
             The best fit was interrupted, or a component collapsed: its last sound parameters
             were kept.
         """
-        rows = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        source = MemorySource(rows, row_weights(sample_weight, rows.shape[0]))
+        known: Known = {
+            "mask": mask, "errors": errors, "projections": projections, "lower": lower,
+            "upper": upper, "labels": labels_in(y) if labels is None else labels,
+            "allowed": allowed,
+        }  # fmt: skip
+        self._check_order(known)
+        k = None if self.n_components == AUTO else int(self.n_components)
+        source, notes = checked_source(self, X, sample_weight, known, k)
         self._check_size(source)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         callbacks = FitCallbacks(
             self,
             {"X": X, "y": y, "metadata": metadata},
             0 if is_open(self) else self.max_iter,  # a search has iterations of many models
-            partial(self._best_so_far, rows.dtype),
+            partial(self._best_so_far, source.dtype),
         )
         if is_open(self):
-            fit_automatically(self, X, source, sample_weight)
+            fit_automatically(self, X, source, sample_weight, known)
         else:
-            self._run(source, callbacks)
+            self._run(source, callbacks, notes)
         callbacks.finish()
         return self
 
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> NDArray[np.int64]:
+    def fit_predict(
+        self, X: Any, y: Any = None, sample_weight: Any = None, **known: Unpack[Known]
+    ) -> NDArray[np.int64]:
         """Fit the mixture and return `labels_`. Parameters and errors as for `fit`."""
-        labels: NDArray[np.int64] = self.fit(X, y, sample_weight=sample_weight).labels_
+        labels: NDArray[np.int64] = self.fit(X, y, sample_weight=sample_weight, **known).labels_
         return labels
+
+    def _check_order(self, known: Known) -> None:
+        told = any(known.get(name) is not None for name in ("labels", "allowed"))
+        if told and self.order == "weight":
+            raise DataError(
+                'order="weight" renumbers the components, and labels or allowed say which is '
+                'which: use order="fitted".'
+            )
 
     def _check_size(self, source: MemorySource) -> None:
         usable = source.n_rows if source.weight is None else np.count_nonzero(source.weight)
@@ -292,11 +353,13 @@ class GaussianMixture(FittedMixture):
                 + ("" if source.weight is None else " with a positive weight")
             )
 
-    def _run(self, source: MemorySource, callbacks: FitCallbacks) -> None:
+    def _run(
+        self, source: MemorySource, callbacks: FitCallbacks, notes: tuple[str, ...] = ()
+    ) -> None:
         """Fit the model that was asked for, from all starts, and keep the best."""
         engine = self._engine(source)
-        source = source.placed(engine)
-        tasks = self._tasks(source, engine)
+        source = source.placed(suited(engine, source))
+        tasks = [replace(t, notes=(*notes, *t.notes)) for t in self._tasks(source, engine)]
         observers: list[Observer] = [callbacks.observe] if callbacks.listening else []
         if self.verbose:
             verbose = VerboseObserver(int(self.verbose), self.verbose_interval, len(tasks))
@@ -315,20 +378,22 @@ class GaussianMixture(FittedMixture):
     def _tasks(self, source: MemorySource, engine: Engine) -> list[Task]:
         """The fits to run: one a start, or one that goes on from the last fit."""
         k, d = int(self.n_components), source.n_features
-        inference = MaximumLikelihood(self._family(d), float(self.reg_covar))
+        random = check_random_state(self.random_state)
+        family, floor = self._family(d), float(self.reg_covar)
         if self.warm_start and hasattr(self, "converged_"):
-            self._check_warm_start(inference.family, k, d)
+            self._check_warm_start(family, k, d)
+            inference = MaximumLikelihood(family, floor, self.mixture_.box)
             parameters, before = self.mixture_.parameters, self.lower_bound_
             fast = self._acceleration()
             return [Task(inference, parameters, self.tol, self.max_iter, before, "warm", fast)]
-        given = GivenParameters(self.weights_init, self.means_init, self.precisions_init)
         start = self._start()
-        random = check_random_state(self.random_state)
-        moment, floor = inference.family.moment, inference.reg_covar
+        ready = prepared(source, engine, start, k, self.noise, random)
+        inference = MaximumLikelihood(family, floor, ready.box)
+        given = GivenParameters(self.weights_init, self.means_init, self.precisions_init)
         beginnings = first_steps(
-            Beginning(source, engine, k, moment, floor, random),
+            Beginning(ready.source, engine, k, inference.moment, floor, random),
             inference,
-            start,
+            ready,
             given.checked(inference, k, d),
             self.n_init,
         )

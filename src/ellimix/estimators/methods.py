@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from os import PathLike
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,20 +15,25 @@ from sklearn.base import (
     DensityMixin,
     TransformerMixin,
 )
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ellimix.density.mixture import Mixture, Scores
 from ellimix.errors import DataError
 from ellimix.estimators.clusters import ClusterLevel
+from ellimix.estimators.imputing import Imputing
 from ellimix.persist import save
-from ellimix.records import Array, Rows
+from ellimix.records import Array, Detail, Rows
 from ellimix.selection import criteria
+from ellimix.sources.knowledge import Known, counted, described
 from ellimix.sources.memory import MemorySource
+
+FLOATS = [np.float64, np.float32]
 
 
 class MixtureMethods(
     ClusterLevel,
+    Imputing,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     ClusterMixin,
@@ -41,6 +46,7 @@ class MixtureMethods(
     """
 
     mixture_: Mixture
+    noise: Any
 
     @abstractmethod
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -67,12 +73,14 @@ class MixtureMethods(
         """Responsibilities, (n, k), as the features that a later step gets."""
         return self.predict_proba(X)
 
-    def score_samples(self, X: Any) -> Rows:
-        """Log-density of each row.
+    def score_samples(self, X: Any, **known: Unpack[Known]) -> Rows:
+        """Log-density of each row: of what is observed of it.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
+        **known
+            What else is known of the rows, as for `fit`: mask, errors, lower and upper, ...
 
         Returns
         -------
@@ -86,11 +94,13 @@ class MixtureMethods(
         >>> model.score_samples([[0.0], [1.0]]).round(4)
         array([-0.9189, -1.4189])
         """
-        rows = self._rows(X)
-        return _like(self.mixture_.log_density(rows), rows)
+        rows, detail = self._observed(X, known)
+        return _like(self.mixture_.log_density(rows, detail), rows)
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Mean log-density of the rows.
+    def score(
+        self, X: Any, y: Any = None, sample_weight: Any = None, **known: Unpack[Known]
+    ) -> float:
+        """Mean log-density of the rows. Those with nothing observed count for nothing.
 
         Parameters
         ----------
@@ -98,6 +108,8 @@ class MixtureMethods(
         y : ignored
         sample_weight : array-like of shape (n,), optional
             Non-negative row weights.
+        **known
+            What else is known of the rows, as for `fit`.
 
         Returns
         -------
@@ -111,18 +123,21 @@ class MixtureMethods(
         >>> round(model.score([[0.0], [1.0]], sample_weight=[3.0, 1.0]), 4)
         -1.0439
         """
-        scores = self._scores(X, sample_weight)
+        scores = self._scores(X, sample_weight, known)
         return scores.log_likelihood / scores.weight
 
-    def bic(self, X: Any, sample_weight: Any = None) -> float:
+    def bic(self, X: Any, sample_weight: Any = None, **known: Unpack[Known]) -> float:
         """Bayesian information criterion, -2 log L + p log n; smaller is better.
 
-        Schwarz (1978). n is the number of rows, or the sum of `sample_weight`.
+        Schwarz (1978). n is the number of rows with something observed, or the sum of their
+        `sample_weight`.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
         sample_weight : array-like of shape (n,), optional
+        **known
+            What else is known of the rows, as for `fit`.
 
         Examples
         --------
@@ -132,16 +147,18 @@ class MixtureMethods(
         >>> [round(fit.bic(X)) for fit in fits]
         [2608, 2322]
         """
-        scores = self._scores(X, sample_weight)
+        scores = self._scores(X, sample_weight, known)
         return criteria.bic(scores.log_likelihood, self.n_parameters_, scores.weight)
 
-    def aic(self, X: Any, sample_weight: Any = None) -> float:
+    def aic(self, X: Any, sample_weight: Any = None, **known: Unpack[Known]) -> float:
         """Akaike information criterion, -2 log L + 2 p (Akaike 1974); smaller is better.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
         sample_weight : array-like of shape (n,), optional
+        **known
+            What else is known of the rows, as for `fit`.
 
         Examples
         --------
@@ -151,10 +168,10 @@ class MixtureMethods(
         >>> round(model.bic(X) - model.aic(X), 3)  # 5 parameters times (log 272 - 2)
         18.029
         """
-        scores = self._scores(X, sample_weight)
+        scores = self._scores(X, sample_weight, known)
         return criteria.aic(scores.log_likelihood, self.n_parameters_)
 
-    def icl(self, X: Any, sample_weight: Any = None) -> float:
+    def icl(self, X: Any, sample_weight: Any = None, **known: Unpack[Known]) -> float:
         """Integrated completed likelihood: BIC - 2 sum log max_k r_k; smaller is better.
 
         Biernacki, Celeux & Govaert (2000), with each row assigned to its most probable component.
@@ -163,6 +180,8 @@ class MixtureMethods(
         ----------
         X : array-like of shape (n, d)
         sample_weight : array-like of shape (n,), optional
+        **known
+            What else is known of the rows, as for `fit`.
 
         Examples
         --------
@@ -172,7 +191,7 @@ class MixtureMethods(
         >>> round(model.icl(X) - model.bic(X), 1)  # hardly any row is uncertain
         0.5
         """
-        scores = self._scores(X, sample_weight)
+        scores = self._scores(X, sample_weight, known)
         return criteria.icl(
             scores.log_likelihood, self.n_parameters_, scores.weight, scores.classification
         )
@@ -224,6 +243,7 @@ class MixtureMethods(
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.allow_nan = True
         return tags
 
     @property
@@ -243,21 +263,27 @@ class MixtureMethods(
             )
         return self.mixture_
 
-    def _rows(self, X: Any) -> Rows:
-        """Rows of the fitted columns."""
+    def _observed(self, X: Any, known: Known) -> tuple[Rows, Detail | None]:
+        """Rows of the fitted columns, and what else is known of them."""
         check_is_fitted(self)
-        rows: Rows = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        return rows
+        mixture = self.mixture_
+        noise = mixture.box is not None
+        if known.get("projections") is not None:
+            rows: Rows = check_array(X, dtype=FLOATS, ensure_all_finite="allow-nan")
+            return described(rows, known, mixture.n_components, noise)
+        rows = validate_data(self, X, reset=False, dtype=FLOATS, ensure_all_finite="allow-nan")
+        return described(rows, known, mixture.n_components, noise)
 
-    def _scores(self, X: Any, sample_weight: Any) -> Scores:
+    def _scores(self, X: Any, sample_weight: Any, known: Known) -> Scores:
         """One pass over the rows."""
-        source = self._source(X, sample_weight)  # first: it checks that there is a mixture
+        source = self._source(X, sample_weight, known)  # first: it checks that there is a mixture
         return self.mixture_.score_rows(source)
 
-    def _source(self, X: Any, sample_weight: Any) -> MemorySource:
+    def _source(self, X: Any, sample_weight: Any, known: Known) -> MemorySource:
         """Rows of the fitted columns, with weights."""
-        rows = self._rows(X)
-        return MemorySource(rows, row_weights(sample_weight, rows.shape[0]))
+        rows, detail = self._observed(X, known)
+        weight = row_weights(sample_weight, rows.shape[0])
+        return counted(MemorySource(rows, weight, detail=detail))[0]
 
 
 def row_weights(sample_weight: Any, n: int) -> Array | None:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import warnings
 from importlib import import_module
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar, Self, final
+from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack, final
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ellimix.engines import ENGINES, NAMES
 from ellimix.errors import FitWarning, Status
 from ellimix.estimators.gaussian_mixture import GaussianMixture
-from ellimix.estimators.methods import MixtureMethods, row_weights
+from ellimix.estimators.methods import MixtureMethods
+from ellimix.estimators.preparing import checked_source, labels_in
 from ellimix.estimators.verbose import print_step
 from ellimix.records import Array
 from ellimix.selection import criteria, table
@@ -26,6 +27,7 @@ from ellimix.selection.grid import components_of, families_of
 from ellimix.selection.guard import Guard
 from ellimix.selection.search import Found, search
 from ellimix.selection.table import Comparison, Row
+from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
 
 if TYPE_CHECKING:
@@ -68,6 +70,8 @@ class GaussianMixtureSearch(MixtureMethods):
         Seed of the random starts and of `sample`. The same seed gives the same result.
     verbose : int, default=0
         1 prints the steps of the search.
+    noise : bool, default=False
+        Whether every model has a noise component besides, as in `GaussianMixture`.
 
     Attributes
     ----------
@@ -139,6 +143,7 @@ class GaussianMixtureSearch(MixtureMethods):
         "engine": [StrOptions({"auto", *NAMES})],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "noise": ["boolean"],
     }
 
     best_: GaussianMixture
@@ -159,6 +164,7 @@ class GaussianMixtureSearch(MixtureMethods):
         engine: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
+        noise: bool = False,
     ) -> None:
         self.families = families
         self.n_components = n_components
@@ -169,17 +175,38 @@ class GaussianMixtureSearch(MixtureMethods):
         self.engine = engine
         self.random_state = random_state
         self.verbose = verbose
+        self.noise = noise
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        labels: Any = None,
+        allowed: Any = None,
+        errors: Any = None,
+        projections: Any = None,
+        lower: Any = None,
+        upper: Any = None,
+        mask: Any = None,
+    ) -> Self:
         """Fit all models and keep the best.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
-        y : ignored
+            NaN where a value is missing.
+        y : array-like of int of shape (n,), optional
+            Labels, if it holds a -1; a complete `y` is ignored.
         sample_weight : array-like of shape (n,), optional
             Non-negative row weights; a weight of 2 is the row twice.
+        labels, errors, projections, lower, upper, mask
+            What else is known of the rows, as for `GaussianMixture.fit`. Models with fewer
+            components than labels are skipped.
+        allowed : None
+            Components that are allowed have no meaning where their number is to be chosen.
 
         Returns
         -------
@@ -198,8 +225,12 @@ class GaussianMixtureSearch(MixtureMethods):
             A close runner-up, a number of components at the edge of those tried, a column that is
             constant or looks like an id, a search that time or an interrupt ended.
         """
-        rows = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        source = MemorySource(rows, row_weights(sample_weight, rows.shape[0]))
+        known: Known = {
+            "mask": mask, "errors": errors, "projections": projections, "lower": lower,
+            "upper": upper, "labels": labels_in(y) if labels is None else labels,
+            "allowed": allowed,
+        }  # fmt: skip
+        source, _ = checked_source(self, X, sample_weight, known, None)
         found = search(
             source,
             families=families_of(self.families, source.n_features),
@@ -219,9 +250,11 @@ class GaussianMixtureSearch(MixtureMethods):
                 warnings.warn(note, FitWarning, stacklevel=3)
         return self
 
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> NDArray[np.int64]:
+    def fit_predict(
+        self, X: Any, y: Any = None, sample_weight: Any = None, **known: Unpack[Known]
+    ) -> NDArray[np.int64]:
         """Fit all models and return the best one's `labels_`. As `fit` otherwise."""
-        labels: NDArray[np.int64] = self.fit(X, y, sample_weight=sample_weight).labels_
+        labels: NDArray[np.int64] = self.fit(X, y, sample_weight=sample_weight, **known).labels_
         return labels
 
     @property

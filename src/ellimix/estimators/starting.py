@@ -7,9 +7,10 @@ from typing import Any
 
 from ellimix.density.checks import checked_means, checked_weights, covariance_of_precisions
 from ellimix.errors import DegenerateFit
+from ellimix.estimators.preparing import Prepared
 from ellimix.inference.base import Inference, Parameters
-from ellimix.records import SufficientStatistics
-from ellimix.starts.base import Beginning, Start
+from ellimix.records import Array, SufficientStatistics
+from ellimix.starts.base import Beginning
 
 
 @dataclass(frozen=True)
@@ -43,27 +44,34 @@ class GivenParameters:
             raise ValueError(f"weights_init, means_init or precisions_init: {error}") from None
         return GivenParameters(weights, means, precisions)
 
-    def over(self, model: Parameters | None) -> Parameters:
-        """`model` with what was given in place of its own parameters."""
+    def over(self, model: Parameters | None, noise: Array | None) -> Parameters:
+        """`model` with what was given in place of its own parameters.
+
+        The weights that were given share what `noise`, the noise component's weight, leaves.
+        """
+        if model is not None and model.noise is not None:
+            noise = model.noise
         weights = self.weights if model is None or self.weights is not None else model.weights
+        if self.weights is not None and noise is not None:
+            weights = self.weights * (1.0 - noise)
         means = self.means if model is None or self.means is not None else model.means
         covariance = self.precisions
         if model is not None and covariance is None:
             covariance = model.covariance
-        return Parameters(weights, means, covariance)
+        return Parameters(weights, means, covariance, noise)
 
 
 def first_steps(
     beginning: Beginning,
     inference: Inference,
-    start: Start,
+    ready: Prepared,
     given: GivenParameters,
     n_starts: int,
 ) -> list[SufficientStatistics | Parameters]:
     """What each fit begins from; the starts draw from one stream, one after another."""
     if given.complete:
-        return [given.over(None)] * n_starts
-    drawn = [start.statistics(beginning) for _ in range(n_starts)]
+        return [given.over(None, ready.noise_share)] * n_starts
+    drawn = [ready.with_noise(ready.start.statistics(beginning)) for _ in range(n_starts)]
     if given.empty:
         return [*drawn]
     return [_mixed(statistics, given, inference) for statistics in drawn]
@@ -73,6 +81,6 @@ def _mixed(
     statistics: SufficientStatistics, given: GivenParameters, inference: Inference
 ) -> SufficientStatistics | Parameters:
     try:
-        return given.over(inference.update(statistics, None))
+        return given.over(inference.update(statistics, None), None)
     except DegenerateFit:
         return statistics  # the loop meets the same failure and turns it into a status

@@ -27,6 +27,11 @@ class Given:
     values: NDArray[Any]
     name: str = "given"
 
+    def part(self, index: NDArray[np.intp]) -> Given:
+        """The start of some of the rows."""
+        values = np.asarray(self.values)
+        return Given(values[index]) if values.ndim and values.shape[0] > index.max() else self
+
     def statistics(self, beginning: Beginning) -> SufficientStatistics:
         """Statistics under the given responsibilities."""
         k = beginning.k

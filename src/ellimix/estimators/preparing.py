@@ -1,0 +1,172 @@
+"""From an estimator's rows, and what is known of them, to what its starts and fits get."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+from ellimix.completion import completed
+from ellimix.engines import Engine
+from ellimix.errors import DataError
+from ellimix.estimators.methods import FLOATS, MixtureMethods, row_weights
+from ellimix.inference.base import with_noise
+from ellimix.inference.box import Box
+from ellimix.records import Array, SufficientStatistics
+from ellimix.sources.knowledge import Known, check_columns, counted, described
+from ellimix.sources.memory import MemorySource
+from ellimix.starts import Given, Start
+from ellimix.starts.constrained import Constrained
+from ellimix.starts.noise import box_of, cleaned
+
+LEAST_NOISE = 0.01  # of all weight: what the noise component begins with, however few rows it has
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What starts get, and what their statistics lack.
+
+    Parameters
+    ----------
+    source : MemorySource
+        Whole rows, without those that begin as noise.
+    start : Start
+    box : Box or None
+        Where noise is uniform.
+    noise : float
+        The weight of the rows that begin as noise.
+    total : float
+        The weight of all rows.
+    """
+
+    source: MemorySource
+    start: Start
+    box: Box | None
+    noise: float
+    total: float
+
+    @property
+    def noise_share(self) -> Array | None:
+        """What the noise component's weight is to begin with."""
+        return None if self.box is None else np.asarray(self.noise / self.total)
+
+    def with_noise(self, statistics: SufficientStatistics) -> SufficientStatistics:
+        """A start's statistics with the noise component, where there is one."""
+        if self.box is None:
+            return statistics
+        share = self.noise / self.total
+        count = share / (1.0 - share) * float(statistics.n.sum())  # of a start on a sample, too
+        return with_noise(statistics, count, self.box.middle)
+
+
+def labels_in(y: Any) -> Any:
+    """`y` where it holds labels of some rows, -1 for the others; None where it is complete."""
+    if y is None:
+        return None
+    given = np.asarray(y)
+    partial = given.ndim == 1 and given.dtype.kind == "i" and bool((given == -1).any())
+    return given if partial else None
+
+
+def checked_source(
+    estimator: MixtureMethods, X: Any, sample_weight: Any, known: Known, k: int | None
+) -> tuple[MemorySource, tuple[str, ...]]:
+    """The rows of a fit with all that is known of them, and what there is to say of that.
+
+    `k` is the number of components; None where it is to be chosen.
+    """
+    if known.get("projections") is None:
+        rows = validate_data(
+            estimator, X, dtype=FLOATS, ensure_min_samples=2, ensure_all_finite="allow-nan"
+        )
+    else:
+        rows = check_array(X, dtype=FLOATS, ensure_min_samples=2, ensure_all_finite="allow-nan")
+    rows, detail = described(rows, known, k, estimator.noise is not False)
+    weight = row_weights(sample_weight, rows.shape[0])
+    source, lost = counted(MemorySource(rows, weight, detail=detail))
+    if known.get("projections") is None:
+        check_columns(source, estimator._names())
+    else:
+        estimator.n_features_in_ = source.n_features
+    if not lost:
+        return source, ()
+    return source, (f"{lost} row(s) have nothing observed and count for nothing.",)
+
+
+def prepared(
+    source: MemorySource,
+    engine: Engine,
+    start: Start,
+    k: int,
+    noise: Any,
+    random: np.random.RandomState,
+) -> Prepared:
+    """What starts get of a fit's source.
+
+    Parameters
+    ----------
+    source : MemorySource
+    engine : Engine
+        One that reads whole rows.
+    start : Start
+    k : int
+    noise : bool or array-like of shape (n,)
+    random : RandomState
+    """
+    whole = completed(source, engine) if source.incomplete else source
+    prior = None if source.detail is None else source.detail.prior
+    total = float(source.n_rows if source.weight is None else source.weight.sum())
+    if noise is False:
+        if prior is not None:
+            start = Constrained(start, prior)
+        return Prepared(whole, start, None, 0.0, total)
+    clutter = _clutter(noise, whole, prior, k, random)
+    box = _box(source, whole)
+    kept = np.flatnonzero(~clutter)
+    begun = whole.part(kept).placed(engine)
+    if isinstance(start, Given):
+        start = start.part(kept)
+    if prior is not None:
+        start = Constrained(start, prior[kept])
+    weight = np.ones(clutter.size) if source.weight is None else source.weight
+    return Prepared(begun, start, box, max(float(weight @ clutter), LEAST_NOISE * total), total)
+
+
+def _clutter(
+    noise: Any,
+    whole: MemorySource,
+    prior: Array | None,
+    k: int,
+    random: np.random.RandomState,
+) -> NDArray[np.bool_]:
+    """Which rows begin as noise."""
+    if noise is True:
+        clutter = cleaned(whole.rows, whole.weight, random)
+    else:
+        clutter = np.asarray(noise)
+        if clutter.shape != (whole.n_rows,) or clutter.dtype.kind != "b":
+            raise DataError(
+                f"noise has shape {clutter.shape} and type {clutter.dtype}: pass True, or "
+                f"({whole.n_rows},) True and False, one a row."
+            )
+        if np.count_nonzero(~clutter) < k:
+            raise DataError(
+                f"noise leaves {np.count_nonzero(~clutter)} rows for {k} components: mark fewer."
+            )
+    if prior is not None:  # a row that is told to be no noise, or nothing else
+        never = np.isneginf(prior[:, -1])
+        always = np.isneginf(prior[:, :-1]).all(axis=1)
+        clutter = (clutter & ~never) | always
+    return clutter
+
+
+def _box(source: MemorySource, whole: MemorySource) -> Box:
+    """Where noise is uniform: in what was measured, but where rows are projections."""
+    projected = source.detail is not None and source.detail.projections is not None
+    rows = whole.rows if projected else source.rows
+    return box_of(rows, source.weight, not bool(np.isnan(rows).any()))
