@@ -54,7 +54,7 @@ def integrated(potentials: Potentials, missing: NDArray[np.bool_]) -> Integrated
     m, o = np.flatnonzero(missing), np.flatnonzero(~missing)
     flat = potentials.flat
     if flat is not None:
-        gaussian = integrated(_without_flat(potentials), missing)
+        gaussian = integrated(without_flat(potentials), missing)
         return _with_flat(gaussian, potentials, o, float(flat[m].sum()))
     offset, center = potentials.offset + 0.5 * m.size * LOG_2PI, potentials.center[..., o]
     factor = potentials.factor
@@ -87,7 +87,8 @@ def integrated(potentials: Potentials, missing: NDArray[np.bool_]) -> Integrated
     return Integrated(rest, regression, spread)
 
 
-def _without_flat(potentials: Potentials) -> Potentials:
+def without_flat(potentials: Potentials) -> Potentials:
+    """The potentials without the last, flat one."""
     square = potentials.shape is Factor.FULL
     factor = potentials.factor[..., :-1, :, :] if square else potentials.factor[..., :-1, :]
     return replace(
