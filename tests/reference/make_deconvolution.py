@@ -89,7 +89,9 @@ def projected(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndar
     errors = covariances(rng, 200, 0.1, 0.8)
     values = noisy(rng, (along @ points[..., None])[..., 0], errors)
     names = ["y1", "y2", "s11", "s12", "s22", *(f"r{i}{j}" for i in (1, 2) for j in (1, 2, 3))]
-    table = write("projected.csv", names, np.hstack([values, packed(errors), along.reshape(200, 6)]))
+    table = write(
+        "projected.csv", names, np.hstack([values, packed(errors), along.reshape(200, 6)])
+    )
     return table[:, :2], unpacked(table[:, 2:5]), table[:, 5:].reshape(-1, 2, 3)
 
 
