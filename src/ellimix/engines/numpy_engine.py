@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import final
 
 import numpy as np
@@ -150,15 +151,16 @@ def _groups(components: int, columns: Array) -> Iterator[slice]:
 def log_potentials(potentials: Potentials, columns: Array) -> Array:
     """(..., k, n)."""
     *lead, k, d = potentials.center.shape
-    center = potentials.center.reshape(-1, d)
+    m = prod(lead) * k  # d may be 0: where nothing of a row is observed
+    center = potentials.center.reshape(m, d)
     out = np.empty((center.shape[0], columns.shape[1]))
     with np.errstate(over="ignore", invalid="ignore"):
         if potentials.shape is Factor.SHARED:
             _shared(potentials, columns, out.reshape(center.shape[0] // k, k, out.shape[1]))
         elif potentials.shape is Factor.DIAGONAL:
-            _diagonal(center, potentials.factor.reshape(-1, d), columns, out)
+            _diagonal(center, potentials.factor.reshape(m, d), columns, out)
         else:
-            _full(center, potentials.factor.reshape(-1, d, d), columns, out)
+            _full(center, potentials.factor.reshape(m, d, d), columns, out)
         out *= -0.5
         out += potentials.offset.reshape(-1, 1)
         # inf - inf: beyond the range of double precision
@@ -186,7 +188,10 @@ def _shared(potentials: Potentials, columns: Array, out: Array) -> None:
     # rows would lose the digits that an offset of the data takes.
     k, d = potentials.center.shape[-2:]
     fits = zip(
-        potentials.center.reshape(-1, k, d), potentials.factor.reshape(-1, d, d), out, strict=True
+        potentials.center.reshape(len(out), k, d),
+        potentials.factor.reshape(len(out), d, d),
+        out,
+        strict=True,
     )
     for center, factor, distances in fits:
         middle = center.mean(axis=0)
@@ -200,7 +205,7 @@ def _shared(potentials: Potentials, columns: Array, out: Array) -> None:
 def sums(share: Array, columns: Array, center: Array, moment: Moment) -> tuple[Array, Array, Array]:
     """n (..., k), s1 (..., k, d) and s2 for weighted responsibilities (..., k, n)."""
     *lead, k, d = center.shape
-    about = center.reshape(-1, d)
+    about = center.reshape(prod(lead) * k, d)
     flat = share.reshape(about.shape[0], share.shape[-1])
     s1 = np.empty((flat.shape[0], d))
     diagonal = moment is Moment.DIAGONAL

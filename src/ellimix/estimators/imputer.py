@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ellimix.covariance import ALIASES, FAMILIES, ONE_FEATURE
 from ellimix.estimators.automatic import AUTO
 from ellimix.estimators.gaussian_mixture import GaussianMixture
-from ellimix.estimators.methods import FLOATS
+from ellimix.estimators.methods import FLOATS, without_na
 from ellimix.records import Rows
 
 
@@ -123,7 +123,7 @@ class GaussianMixtureImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimat
     def _rows(self, X: Any, reset: bool) -> NDArray[Any]:
         least = {"ensure_min_samples": 2} if reset else {}
         rows: NDArray[Any] = validate_data(
-            self, X, reset=reset, dtype=FLOATS, ensure_all_finite="allow-nan", **least
+            self, without_na(X), reset=reset, dtype=FLOATS, ensure_all_finite="allow-nan", **least
         )
         return rows
 

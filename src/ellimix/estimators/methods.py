@@ -271,7 +271,9 @@ class MixtureMethods(
         if known.get("projections") is not None:
             rows: Rows = check_array(X, dtype=FLOATS, ensure_all_finite="allow-nan")
             return described(rows, known, mixture.n_components, noise)
-        rows = validate_data(self, X, reset=False, dtype=FLOATS, ensure_all_finite="allow-nan")
+        rows = validate_data(
+            self, without_na(X), reset=False, dtype=FLOATS, ensure_all_finite="allow-nan"
+        )
         return described(rows, known, mixture.n_components, noise)
 
     def _scores(self, X: Any, sample_weight: Any, known: Known) -> Scores:
@@ -296,6 +298,14 @@ def row_weights(sample_weight: Any, n: int) -> Array | None:
     if weight.ndim != 1:
         raise DataError(f"Sample weights must be 1D array or scalar, got {weight.ndim} dimensions.")
     return weight
+
+
+def without_na(X: Any) -> Any:
+    """A pandas table with NaN for NA in columns of objects, which NumPy cannot make numbers."""
+    kinds = getattr(X, "dtypes", None)
+    if kinds is None or not hasattr(X, "isna") or "object" not in map(str, kinds):
+        return X
+    return X.mask(X.isna(), np.nan)
 
 
 def _like(values: Array, rows: Rows) -> Rows:

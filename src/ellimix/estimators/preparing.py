@@ -13,7 +13,7 @@ from sklearn.utils.validation import validate_data
 from ellimix.completion import completed
 from ellimix.engines import Engine
 from ellimix.errors import DataError
-from ellimix.estimators.methods import FLOATS, MixtureMethods, row_weights
+from ellimix.estimators.methods import FLOATS, MixtureMethods, row_weights, without_na
 from ellimix.inference.base import with_noise
 from ellimix.inference.box import Box
 from ellimix.records import Array, SufficientStatistics
@@ -82,8 +82,9 @@ def checked_source(
     """
     if known.get("projections") is None:
         rows = validate_data(
-            estimator, X, dtype=FLOATS, ensure_min_samples=2, ensure_all_finite="allow-nan"
-        )
+            estimator, without_na(X), dtype=FLOATS, ensure_min_samples=2,
+            ensure_all_finite="allow-nan",
+        )  # fmt: skip
     else:
         rows = check_array(X, dtype=FLOATS, ensure_min_samples=2, ensure_all_finite="allow-nan")
     rows, detail = described(rows, known, k, estimator.noise is not False)
