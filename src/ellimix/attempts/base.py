@@ -39,6 +39,8 @@ class Attempts:
         Where each start came from.
     target : float
         A log-likelihood, in nats: fits that will clearly stay below it may be given up.
+    noise_n : ndarray of shape (m,) or None
+        Counts of the noise component, where there is one.
     """
 
     family: Family
@@ -47,6 +49,7 @@ class Attempts:
     scatter: Array
     names: tuple[str, ...]
     target: float = -np.inf
+    noise_n: Array | None = None
 
 
 @final
@@ -80,6 +83,10 @@ class Ended:
         Where each start came from.
     component : ndarray of shape (m,), int
         The component that ended the fit; -1 for none in particular.
+    noise_n : ndarray of shape (m,) or None
+        Counts of the noise component, where there is one.
+    noise : ndarray of shape (m,) or None
+        Its weight in the model that the last pass was made with.
     """
 
     family: Family
@@ -97,13 +104,15 @@ class Ended:
     given_up: NDArray[np.bool_]
     names: tuple[str, ...]
     component: NDArray[np.int64]
+    noise_n: Array | None = None
+    noise: Array | None = None
 
     def model(self, index: int) -> Parameters:
         """The model of one fit with a sound end."""
         return models_of(self.family.structure, [(self, index)]).at(0)
 
     def statistics(self, index: int) -> SufficientStatistics:
-        """The statistics of one fit's last pass."""
+        """The statistics of one fit's last pass, without those of a noise component."""
         value, entropy = float(self.log_likelihood[index]), float(self.entropy[index])
         whole = whole_statistics(self.n[index], self.means[index], self.scatter[index])
         return replace(whole, loglik=value, entropy=entropy)
@@ -168,7 +177,13 @@ def models_of(structure: Structure, fits: Sequence[tuple[Ended, int]]) -> Parame
         np.stack([getattr(ended, name)[i] for ended, i in fits])
         for name in ("weights", "center", "factor", "log_det")
     )
-    return Parameters(weights, center, _covariance(structure, factor, log_det))
+    noise = [None if ended.noise is None else float(ended.noise[i]) for ended, i in fits]
+    return Parameters(
+        weights,
+        center,
+        _covariance(structure, factor, log_det),
+        None if None in noise else np.array(noise, dtype=np.float64),
+    )
 
 
 def _covariance(structure: Structure, factor: Array, log_det: Array) -> Covariance:

@@ -12,8 +12,10 @@ from ellimix.attempts.base import Attempts, Ended, whole_statistics
 from ellimix.covariance.base import Covariance, Structure, eigen
 from ellimix.em import Task, run
 from ellimix.engines.base import Engine
+from ellimix.engines.incomplete import suited
 from ellimix.errors import DegenerateFit
-from ellimix.inference.base import Parameters, plug_in
+from ellimix.inference.base import Parameters, noise_moment, plug_in, with_noise, without_noise
+from ellimix.inference.box import Box
 from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.records import Array, Moment, SufficientStatistics
 from ellimix.report import FitReport
@@ -39,6 +41,8 @@ class PlainRunner:
         The variance floor.
     weight : float
         Sum of the row weights.
+    box : Box or None
+        Where a noise component is uniform; None without one.
     """
 
     source: Source
@@ -46,6 +50,7 @@ class PlainRunner:
     reg_covar: float
     weight: float
     compiled: bool = False
+    box: Box | None = None
 
     def run(
         self,
@@ -67,14 +72,14 @@ class PlainRunner:
         tasks = [
             Task(
                 inference,
-                first_step(inference, whole_start(group, i), careful),
+                first_step(inference, whole_start(group, i, self.box), careful),
                 tol,
                 max_iter,
                 name=name,
                 acceleration="auto",
             )
             for group in attempts
-            for inference in (MaximumLikelihood(group.family, self.reg_covar),)
+            for inference in (MaximumLikelihood(group.family, self.reg_covar, self.box),)
             for i, name in enumerate(group.names)
         ]
         observe = None if stop is None else lambda _: stop()
@@ -88,12 +93,13 @@ class PlainRunner:
         if not reports:
             return []
         potentials = [
-            plug_in(report.mixture.parameters, Moment.FULL)
+            plug_in(report.mixture.parameters, Moment.FULL, self.box)
             for report in reports
             if report.mixture is not None
         ]
+        engine = suited(self.engine, self.source)
         with one_blas_thread():
-            return list(self.source.placed(self.engine).reduce(self.engine.step(potentials)))
+            return list(self.source.placed(engine).reduce(engine.step(potentials)))
 
 
 def first_step(
@@ -102,24 +108,29 @@ def first_step(
     """The start; in a hurry, for EVE and VVE, the model of a first M-step from pooled axes."""
     if careful or inference.family.name not in COMMON_AXES:
         return start
-    k, d = start.means().shape
-    nothing, axes = np.ones((k, d, d)), eigen(start.scatter().sum(axis=0))[1]
+    own = start if inference.box is None else without_noise(start, Moment.FULL)[0]
+    k, d = own.means().shape
+    nothing, axes = np.ones((k, d, d)), eigen(own.scatter().sum(axis=0))[1]
     before = Covariance(Structure.FULL, nothing, nothing, np.zeros(k), axes)
     try:
-        return inference.update(start, Parameters(start.n, start.center, before))
+        return inference.update(start, Parameters(own.n, own.center, before))
     except DegenerateFit:
         return start  # the loop says which component and why
 
 
-def whole_start(group: Attempts, index: int) -> SufficientStatistics:
+def whole_start(group: Attempts, index: int, box: Box | None = None) -> SufficientStatistics:
     """What the first M-step of one of the attempts gets."""
     scatter, moment = group.scatter[index], group.family.moment
     whole = whole_statistics(group.n[index], group.means[index], scatter)
-    if moment is Moment.FULL:
+    if box is not None:
+        moment = noise_moment(moment)
+    if moment is not Moment.FULL:
+        diagonal = scatter.diagonal(0, 1, 2)
+        s2 = diagonal if moment is Moment.DIAGONAL else scatter.sum(axis=0)
+        whole = replace(whole, s2=s2, moment=moment)
+    if box is None or group.noise_n is None:
         return whole
-    diagonal = scatter.diagonal(0, 1, 2)
-    return replace(whole, s2=diagonal if moment is Moment.DIAGONAL else scatter.sum(axis=0),
-                   moment=moment)  # fmt: skip
+    return with_noise(whole, float(group.noise_n[index]), box.middle)
 
 
 def _ended(
@@ -128,6 +139,7 @@ def _ended(
     """A group's fits, with the statistics of the sound ones' last pass, in order."""
     m, k, d = group.means.shape
     zero = np.zeros((m, k))
+    noisy = group.noise_n is not None
     out = Ended(
         group.family,
         zero,
@@ -144,6 +156,8 @@ def _ended(
         np.zeros(m, dtype=np.bool_),
         group.names,
         np.full(m, -1, dtype=np.int64),
+        np.zeros(m) if noisy else None,
+        np.zeros(m) if noisy else None,
     )
     for i, report in enumerate(reports):
         if report.sound:
@@ -156,6 +170,9 @@ def _keep(out: Ended, index: int, report: FitReport, found: SufficientStatistics
     if mixture is None or not np.isfinite(found.loglik):
         return
     d = mixture.n_features
+    if out.noise_n is not None and out.noise is not None:
+        found, out.noise_n[index] = without_noise(found, Moment.FULL)
+        out.noise[index] = mixture.noise_weight
     out.n[index] = found.n
     count = np.where(found.n > 0.0, found.n, 1.0)[:, None]
     shift = found.s1 / count

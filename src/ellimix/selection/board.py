@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ellimix.attempts.base import Attempts, Ended, Start, models_of, stacked
 from ellimix.covariance import FAMILIES
 from ellimix.covariance.base import Family, free_parameters
+from ellimix.inference.box import Box
 from ellimix.records import Array
 from ellimix.selection.criteria import bic
 from ellimix.selection.guard import Guard
@@ -56,6 +57,11 @@ class Solution:
         return bool(np.abs(mine - its).max() <= DISTINCT * mine.sum())
 
     @property
+    def noise_n(self) -> float | None:
+        """The noise component's count, where there is one."""
+        return None if self.ended.noise_n is None else float(self.ended.noise_n[self.index])
+
+    @property
     def name(self) -> str:
         """Where its start came from."""
         return self.ended.names[self.index]
@@ -97,6 +103,10 @@ class Setting:
     n_features : int
     weight : float
         Sum of the row weights.
+    box : Box or None
+        Where a noise component is uniform; None without one.
+    clutter : float
+        Weight of the rows that starts leave to the noise, relative to that of the others.
     """
 
     guard: Guard
@@ -104,11 +114,13 @@ class Setting:
     observation: float
     n_features: int
     weight: float
+    box: Box | None = None
+    clutter: float = 0.0
 
     def n_parameters(self, key: Key) -> int:
         """Free parameters of a cell's models."""
         family, k = key
-        return free_parameters(FAMILIES[family], k, self.n_features)
+        return free_parameters(FAMILIES[family], k, self.n_features) + (self.box is not None)
 
     def overfull(self, key: Key) -> bool:
         """Whether a cell's models have too many parameters for the rows; one component may."""
@@ -154,17 +166,24 @@ class Board:
         return bic(self[key].value, self.setting.n_parameters(key), self.setting.weight)
 
     def attempts(self, family: Family, starts: Iterable[tuple[str, Start]]) -> Attempts | None:
-        """Starts of one number of components as a group, with the cell's best as target."""
+        """Partitions of one number of components as a group, with the cell's best as target.
+
+        They leave to a noise component, where there is one, its share of the rows.
+        """
         named = list(starts)
         if not named:
             return None
         names = tuple(name for name, _ in named)
-        return self.group(family, stacked(start for _, start in named), names)
+        whole = stacked(start for _, start in named)
+        clutter = self.setting.clutter * whole[0].sum(axis=1)
+        return self.group(family, whole, names, None if self.setting.box is None else clutter)
 
-    def group(self, family: Family, starts: Start, names: tuple[str, ...]) -> Attempts:
+    def group(
+        self, family: Family, starts: Start, names: tuple[str, ...], noise_n: Array | None
+    ) -> Attempts:
         """Stacked starts as a group, with the cell's best as target."""
         target = self._entries[family.name, starts[0].shape[1]].value
-        return Attempts(family, *starts, names, target)
+        return Attempts(family, *starts, names, target, noise_n)
 
     def add(self, ended: Sequence[Ended], *, last: bool = False) -> set[Key]:
         """Take up what runs found; the cells whose best solution got better.
@@ -245,6 +264,8 @@ class Board:
             doubtful = np.flatnonzero(~clear)
             if doubtful.size:
                 models = models_of(family.structure, [own[i] for i in doubtful])
-                found = guard.verdicts(family, counts[doubtful], models, setting.resolution)
+                found = guard.verdicts(
+                    family, counts[doubtful], models, setting.resolution, setting.box
+                )
                 out[np.asarray(places)[doubtful]] = found.spurious
         return out.tolist()

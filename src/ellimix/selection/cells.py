@@ -56,6 +56,8 @@ class Cell:
         NaN.
     n_features : int
         Number of features, d.
+    noise : bool
+        Whether there is a noise component besides the others.
     """
 
     family: str
@@ -72,6 +74,7 @@ class Cell:
     agreed: int
     set_aside: float
     n_features: int
+    noise: bool = False
 
     @property
     def name(self) -> str:
@@ -91,4 +94,5 @@ class Cell:
     @property
     def n_parameters(self) -> int:
         """Number of free parameters: weights, means and covariances."""
-        return free_parameters(FAMILIES[self.family], self.n_components, self.n_features)
+        own = free_parameters(FAMILIES[self.family], self.n_components, self.n_features)
+        return own + self.noise

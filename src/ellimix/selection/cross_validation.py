@@ -18,6 +18,7 @@ from ellimix.em import Task, run
 from ellimix.engines.base import Engine
 from ellimix.errors import DataError, Status
 from ellimix.inference.base import Parameters
+from ellimix.inference.box import Box
 from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.records import Array
 from ellimix.report import FitReport
@@ -60,6 +61,7 @@ def held_out(
     tol: float,
     max_iter: int,
     random: np.random.RandomState,
+    box: Box | None = None,
 ) -> Array:
     """Cross-validated log-likelihood of each model, in nats, (m,): see `cross_validate`."""
     scored = cross_validate(
@@ -71,6 +73,7 @@ def held_out(
         tol=tol,
         max_iter=max_iter,
         random=random,
+        box=box,
     )
     return scored.log_likelihood
 
@@ -85,6 +88,7 @@ def cross_validate(
     tol: float,
     max_iter: int,
     random: np.random.RandomState,
+    box: Box | None = None,
 ) -> CrossValidation:
     """Fit each model to all folds but one, and score that one, for every fold (Smyth 2000).
 
@@ -108,7 +112,10 @@ def cross_validate(
         As in `GaussianMixture`.
     random : RandomState
         Draws the folds: at random, their numbers of rows equal to within one. A row that stands
-        for several by its weight goes to one fold with all of them.
+        for several by its weight goes to one fold with all of them. Rows of which not all is known
+        are held out as they are, and what is known of them is scored.
+    box : Box, optional
+        Where the models' noise component is uniform; None where they have none.
 
     Returns
     -------
@@ -128,8 +135,8 @@ def cross_validate(
     for f in range(folds):
         rest = replace(source, weight=np.where(fold == f, 0.0, weight), layouts=None, placed_for="")
         own = fold == f
-        held = MemorySource(source.rows[own], weight[own], source.tile, source.threads)
-        reports = _fits(rest, engine, models, reg_covar, tol, max_iter)
+        held = replace(source.part(np.flatnonzero(own)), weight=weight[own], tile=source.tile)
+        reports = _fits(rest, engine, models, reg_covar, tol, max_iter, box)
         for j, report in enumerate(reports):
             by_fold[f, j], reason = _score(report, held, engine)
             if reason:
@@ -160,10 +167,11 @@ def _fits(
     reg_covar: float,
     tol: float,
     max_iter: int,
+    box: Box | None,
 ) -> list[FitReport]:
     tasks = [
         Task(
-            MaximumLikelihood(family, reg_covar),
+            MaximumLikelihood(family, reg_covar, box),
             start,
             tol,
             max_iter,

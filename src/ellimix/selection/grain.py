@@ -7,12 +7,13 @@ column (Sheppard 1898) and at least so much in every direction.
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ellimix.records import Array
+from ellimix.records import Array, Block
 from ellimix.sources.base import Source
 
 SAMPLE_ROWS: Final = 50_000  # evenly spaced ones of more: enough to see a grid
@@ -39,7 +40,7 @@ def resolutions(source: Source) -> Array:
     Returns
     -------
     ndarray of shape (d,)
-        0 for a column without ties, and for one with a single value.
+        0 for a column without ties, and for one with a single value. Missing values say nothing.
 
     Examples
     --------
@@ -57,7 +58,10 @@ def resolutions(source: Source) -> Array:
 
 
 def _step(column: Array, eps: float) -> float:
-    """The step of one column's grid."""
+    """The step of one column's grid, by the values that are observed."""
+    column = column[~np.isnan(column)]
+    if not column.size:
+        return 0.0
     values, counts = np.unique(column, return_counts=True)
     near = np.diff(values) <= ROUNDING * eps * max(abs(values[0]), abs(values[-1]))
     group = np.concatenate([[0], np.cumsum(~near)])
@@ -100,10 +104,9 @@ def observation(source: Source) -> float:
     >>> observation(MemorySource(rows, np.array([0.01, 0.03])))
     0.02
     """
-    mix = np.random.default_rng(0).uniform(1.0, 2.0, source.n_features)  # tells rows apart
     keys, weights = [], []
     for block in source.blocks():
-        keys.append((block.rows * mix).sum(axis=1))
+        keys.append(_keys(block))
         weights.append(np.ones(keys[-1].size) if block.weight is None else block.weight)
     key, weight = np.concatenate(keys), np.concatenate(weights)
     key, weight = key[weight > 0.0], weight[weight > 0.0]
@@ -112,3 +115,24 @@ def observation(source: Source) -> float:
     group: NDArray[np.intp] = np.unique(key, return_inverse=True)[1]
     totals = np.bincount(group, weights=weight).astype(np.int64)
     return float(np.gcd.reduce(totals))
+
+
+def _keys(block: Block) -> Array:
+    """A number for each row, the same for rows of which the same is known."""
+    random = np.random.default_rng(0)  # its numbers tell rows apart
+    detail = block.detail
+    known = [] if detail is None else [getattr(detail, field.name) for field in fields(detail)]
+    key = np.zeros(block.rows.shape[0])
+    for part in (block.rows, *known):
+        if part is None:
+            continue
+        values = part.reshape(key.size, -1)
+        finite = np.isfinite(values)
+        mix = random.uniform(1.0, 2.0, values.shape[1])
+        if finite.all():
+            key += (values * mix).sum(axis=1)
+            continue
+        key += (np.where(finite, values, 0.0) * mix).sum(axis=1)
+        kind = np.isnan(values) + 2.0 * (values == np.inf) + 3.0 * (values == -np.inf)
+        key += (kind * random.uniform(1.0, 2.0, values.shape[1])).sum(axis=1)
+    return key

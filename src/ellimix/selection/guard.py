@@ -25,6 +25,7 @@ from scipy.special import gammaln
 from ellimix.covariance.base import Covariance, Family, Structure
 from ellimix.density.mixture import Mixture
 from ellimix.inference.base import Parameters
+from ellimix.inference.box import Box
 from ellimix.records import Array
 from ellimix.selection.widths import eigenvalue_ratios, relative_widths, widths_in_steps
 
@@ -177,6 +178,7 @@ class Guard:
         counts: Array,
         parameters: Parameters,
         resolution: Array | None = None,
+        box: Box | None = None,
     ) -> Verdicts:
         """Judge m fits of one family and number of components at once.
 
@@ -190,6 +192,9 @@ class Guard:
         resolution : ndarray of shape (d,), optional
             The step of the grid on which each column's values lie, 0 where there is none (see
             `grain.resolutions`). Without it a component on tied values is told by `thin` alone.
+        box : Box, optional
+            Where a noise component is uniform. It is a part of the whole mixture and its rows are
+            among those in which chance finds groups, but it is not judged.
 
         Returns
         -------
@@ -203,12 +208,15 @@ class Guard:
         limits = {Kind.FEW: need}
         suspect = ~few & (counts < self._suspect(family, d))
         if suspect.any():
-            widths = relative_widths(parameters, self.narrow, suspect)
-            chance = self._by_chance(family, counts, widths)
+            widths = relative_widths(parameters, self.narrow, suspect, box)
+            total = counts.sum(axis=-1, keepdims=True)
+            if parameters.noise is not None:
+                total = total / (1.0 - parameters.noise[:, None])
+            chance = self._by_chance(family, counts, total, widths)
             marks[Kind.CHANCE] = suspect & chance
             values[Kind.CHANCE], limits[Kind.CHANCE] = widths[..., 0], self.narrow
         if resolution is None:
-            width = relative_widths(parameters, self.thin)[..., 0]
+            width = relative_widths(parameters, self.thin, box=box)[..., 0]
             marks[Kind.THIN] = width < self.thin
             values[Kind.THIN], limits[Kind.THIN] = width, self.thin
         else:
@@ -263,7 +271,9 @@ class Guard:
                 f"The counts have shape {count.shape}: pass one number for each of the "
                 f"{mixture.n_components} components."
             )
-        found = self.verdicts(mixture.family, count[None], _one(mixture.parameters), resolution)
+        found = self.verdicts(
+            mixture.family, count[None], _one(mixture.parameters), resolution, mixture.box
+        )
         return tuple(
             _reason(kind, int(k), float(count[k]), found, mixture, resolution)
             for k in range(count.size)
@@ -287,7 +297,7 @@ class Guard:
             return 0.0
         return d + self.chance if d == 1 or _own_axes(family, d) else self.group
 
-    def _by_chance(self, family: Family, counts: Array, widths: Array) -> Mask:
+    def _by_chance(self, family: Family, counts: Array, n: Array, widths: Array) -> Mask:
         """Whether chance finds as many rows in as narrow a place.
 
         Of c rows in d dimensions the chance that their relative standard deviations along their
@@ -298,7 +308,6 @@ class Guard:
         for which BIC preferred two components to one, lay between 0.6 and 1.9 times that.
         """
         d = widths.shape[-1]
-        n = counts.sum(axis=-1, keepdims=True)
         ways = gammaln(n + 1.0) - gammaln(counts + 1.0) - gammaln(n - counts + 1.0)
         free = np.arange(d) * 2.0 + 1.0 - d if _own_axes(family, d) else np.zeros(d)
         powers = np.maximum(counts[..., None] - 1.0 + free, 0.0)
@@ -318,9 +327,14 @@ def _own_axes(family: Family, d: int) -> bool:
 
 def _one(parameters: Parameters) -> Parameters:
     """The same with a fit axis."""
-    c = parameters.covariance
+    c, noise = parameters.covariance, parameters.noise
     one = Covariance(c.structure, c.values[None], c.factor[None], c.log_det[None])
-    return Parameters(parameters.weights[None], parameters.means[None], one)
+    return Parameters(
+        parameters.weights[None],
+        parameters.means[None],
+        one,
+        None if noise is None else np.asarray(noise)[None],
+    )
 
 
 def _reason(

@@ -67,11 +67,14 @@ def _columns(source: MemorySource, feature_names: tuple[str, ...] | None) -> Ite
     rows = np.asarray(source.rows, dtype=np.float64)
     if source.weight is not None:
         rows = rows[source.weight > 0.0]
+    if source.detail is not None and source.detail.projections is not None:
+        return  # the columns are no features
     names = feature_names or tuple(f"x{j}" for j in range(rows.shape[1]))
-    flat = [name for name, column in zip(names, rows.T, strict=True) if np.ptp(column) == 0.0]
+    columns = [column[~np.isnan(column)] for column in rows.T]
+    flat = [name for name, x in zip(names, columns, strict=True) if x.size and np.ptp(x) == 0.0]
     if flat:
         yield f"The column(s) {', '.join(flat)} are constant and tell no groups apart."
-    numbered = [name for name, column in zip(names, rows.T, strict=True) if _identifies(column)]
+    numbered = [name for name, column in zip(names, columns, strict=True) if _identifies(column)]
     if numbered:
         yield (
             f"The column(s) {', '.join(numbered)} number the rows and look like an id: "

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ellimix.attempts.base import Runner, Start
+from ellimix.attempts.labelled import LabelledRunner
 from ellimix.attempts.plain import PlainRunner
 from ellimix.covariance.base import Family
 from ellimix.engines import ENGINES, choose
@@ -19,7 +20,9 @@ from ellimix.engines.choice import has_numba
 from ellimix.records import Factor
 from ellimix.selection.beginnings import cuts, of_labels, random_rows
 from ellimix.selection.board import Board, Key, Setting
+from ellimix.selection.ground import Ground, classes_of
 from ellimix.selection.portfolio import OWN_UNITS, TREES, UNIT_FREE, Effort, Portfolio
+from ellimix.sources.labelled import Placed
 from ellimix.sources.memory import MemorySource
 from ellimix.starts.hierarchical import tree
 from ellimix.starts.kmeans import partition
@@ -46,8 +49,8 @@ class Plan:
     board : Board
     runner : Runner
     effort : Effort
-    source : MemorySource
-        The rows that the runner runs over.
+    ground : Ground
+        The rows that starts are made from.
     random : RandomState
     deadline : float
         Of ``time.monotonic``.
@@ -61,7 +64,7 @@ class Plan:
         board: Board,
         runner: Runner,
         effort: Effort,
-        source: MemorySource,
+        ground: Ground,
         random: np.random.RandomState,
         deadline: float,
         tell: Callable[[str, float], None],
@@ -69,10 +72,8 @@ class Plan:
     ) -> None:
         self.ends = ends
         self.board, self.effort, self.random = board, effort, random
-        self.deadline, self.tell, self.source = deadline, tell, source
-        self.rows = np.asarray(source.rows, dtype=np.float64)
-        n = source.n_rows
-        self.weight = np.ones(n) if source.weight is None else source.weight
+        self.deadline, self.tell = deadline, tell
+        self.rows, self.weight = ground.rows, ground.weight
         self.portfolio = Portfolio(board, runner, effort, self.late)
         self.interrupted = False
 
@@ -108,7 +109,7 @@ class Plan:
         portfolio, names = self.portfolio, tuple(TREES)
         changed = portfolio.from_partitions(self._trees(names[:1]), careful=True)
         others = self._trees(names[1 : self.effort.trees])
-        if self.source.n_rows >= KMEANS_ROWS and not self.late():
+        if len(self.rows) >= KMEANS_ROWS and not self.late():
             others["k-means SPH"] = self._kmeans()
         changed |= portfolio.from_partitions(others)
         self._exchange(changed, 0.2)
@@ -160,20 +161,20 @@ class Plan:
         sphered = SCALINGS["SPH"](self.rows, self.weight)
         out: dict[int, Start] = {}
         for k in self.board.components:
-            if k <= self.source.n_rows:
+            if k <= len(self.rows):
                 labels = partition(sphered, self.weight, k, self.random)
                 if int(labels.max()) == k - 1:
                     out[k] = of_labels(self.rows, self.weight, labels, k)
         return out
 
     def _tree_rows(self, most: int) -> NDArray[np.intp]:
-        n = self.source.n_rows
+        n = len(self.rows)
         if n <= most:
             return np.arange(n)
         return np.sort(self.random.choice(n, size=most, replace=False))
 
     def _draws(self, k: int) -> list[Start]:
-        if k > self.source.n_rows:
+        if k > len(self.rows):
             return []
         draws = self.effort.random * (ONE_FEATURE if self.rows.shape[1] == 1 else 1)
         return random_rows(self.rows, self.weight, self.random, k, draws)
@@ -182,7 +183,7 @@ class Plan:
         """The best cells by BIC, which is what most criteria nearly go by; more if rows are few."""
         keys = [key for key in self.board if self.board[key].best is not None]
         keys.sort(key=self.board.bic)
-        return keys[: max(self.effort.cells, SMALL_ROWS // self.source.n_rows)]
+        return keys[: max(self.effort.cells, SMALL_ROWS // len(self.rows))]
 
 
 def on_all(
@@ -201,12 +202,8 @@ def on_all(
     """
     whole = board.emptied(setting)
     keys = sorted((key for key in board if board[key].best is not None), key=board.bic)
-    runner: Runner
-    if source.n_rows <= ALONE_ROWS:
-        runner = runner_for(source, engine, reg_covar)
-    else:
-        used = engine_for(source, engine, board.families, board.components)
-        runner = PlainRunner(source.placed(used), used, reg_covar, setting.weight)
+    alone = source.n_rows <= ALONE_ROWS
+    runner = runner_for(source, engine, reg_covar, whole, alone=alone)
     try:
         if not plan.interrupted:
             _over_all(Portfolio(whole, runner, plan.effort, plan.late), board, keys, plan)
@@ -241,11 +238,33 @@ def engine_for(
     return choose(name, source.n_rows, source.n_features, sum(components) * len(families), full)
 
 
-def runner_for(source: MemorySource, engine: str, reg_covar: float) -> Runner:
-    """The compiled runner, or the plain one where that cannot be or is not wanted."""
-    if engine == "numba" or (engine == "auto" and has_numba()):
+def runner_for(
+    source: MemorySource, engine: str, reg_covar: float, board: Board, *, alone: bool = True
+) -> Runner:
+    """The compiled runner, or the plain one where that cannot be or is not wanted.
+
+    Parameters
+    ----------
+    source : MemorySource
+    engine : str
+        As in `search`.
+    reg_covar : float
+    board : Board
+        The fits to be made. The compiled runner knows no noise, and needs whole rows of which
+        nothing else is known.
+    alone : bool
+        Whether each fit may pass over the rows alone, as the compiled runner has it.
+    """
+    box, plain = board.setting.box, source.incomplete or board.setting.box is not None
+    compiles = engine == "numba" or (engine == "auto" and has_numba())
+    if alone and compiles and not plain:
         from ellimix.attempts.compiled import CompiledRunner
 
         return CompiledRunner.of(source, reg_covar)
     used = ENGINES["numpy"]
-    return PlainRunner(source.placed(used), used, reg_covar, total_weight(source))
+    if plain or not alone:
+        used = engine_for(source, engine, board.families, board.components)
+    placed, weight = Placed.made(source, used, box is not None), total_weight(source)
+    if placed.groups:
+        return LabelledRunner(placed, classes_of(source, used), reg_covar, weight, box)
+    return PlainRunner(placed.of(0), placed.engine, reg_covar, weight, box=box)

@@ -157,7 +157,8 @@ class Portfolio:
             if entry.best is not None:
                 fits = [entry.best, *(s for s in entry.close if not s.like(entry.best))]
                 names = tuple(fit.name for fit in fits)
-                groups.append(Attempts(family, *stacked(fit.start for fit in fits), names))
+                starts = stacked(fit.start for fit in fits)
+                groups.append(Attempts(family, *starts, names, noise_n=_noise(fits)))
         return self._run(groups, self.effort.tolerance, self.effort.max_iter, None, True)
 
     def exchange(self, changed: set[Key]) -> set[Key]:
@@ -244,7 +245,8 @@ class Portfolio:
             return None
         names = tuple(ended.names[i] for i in use)
         starts = ended.n[use], ended.means[use], ended.scatter[use]
-        return self.board.group(ended.family, starts, names)
+        noise_n = None if ended.noise_n is None else ended.noise_n[use]
+        return self.board.group(ended.family, starts, names, noise_n)
 
     # -- looking up --------------------------------------------------------------------------
 
@@ -274,7 +276,8 @@ class Portfolio:
                 if use:
                     names = tuple(f"nested {donors[i][0].name}" for i in use)
                     starts = n[use], means[use], scatter[use]
-                    groups.append(self.board.group(family, starts, names))
+                    noise_n = _noise([donors[i][1] for i in use])
+                    groups.append(self.board.group(family, starts, names, noise_n))
         return groups
 
     def _moves(self, changed: set[Key], name: str, move: Move) -> list[Attempts]:
@@ -291,8 +294,10 @@ class Portfolio:
             if n.shape[2] in self.board.components:
                 names = (name,) * n.shape[1]
                 groups += [
-                    self.board.group(family, (n[i], means[i], scatter[i]), names)
-                    for i, (family, _) in enumerate(sources)
+                    self.board.group(
+                        family, (n[i], means[i], scatter[i]), names, _noise([fit] * len(names))
+                    )
+                    for i, (family, fit) in enumerate(sources)
                 ]
         return groups
 
@@ -337,9 +342,21 @@ def _joined(groups: Sequence[Attempts]) -> list[Attempts]:
             np.concatenate([group.scatter for group in own]),
             tuple(name for group in own for name in group.names),
             own[0].target,
+            _all_noise(own),
         )
         for own in cells.values()
     ]
+
+
+def _noise(fits: Sequence[Solution]) -> Array | None:
+    """The noise component's counts in some fits, where there is one: moves leave them as is."""
+    counts = [fit.noise_n for fit in fits]
+    return None if None in counts else np.array(counts, dtype=np.float64)
+
+
+def _all_noise(groups: Sequence[Attempts]) -> Array | None:
+    counts = [group.noise_n for group in groups if group.noise_n is not None]
+    return np.concatenate(counts) if counts else None
 
 
 def _cheapest(n: Array, means: Array, scatter: Array, _: Array) -> Start:

@@ -5,35 +5,34 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
 from ellimix.covariance.base import Family
 from ellimix.em import Task, run
-from ellimix.engines.base import Engine
-from ellimix.errors import FitFailed
+from ellimix.engines import ENGINES, choose
+from ellimix.errors import DataError, FitFailed
+from ellimix.inference.box import Box
 from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.selection import criteria
+from ellimix.selection.arrangement import floor_of, grid_of, in_order, sampled
 from ellimix.selection.board import Board, Setting
 from ellimix.selection.cells import Cell, Verdict
 from ellimix.selection.cross_validation import held_out
-from ellimix.selection.grain import observation, resolutions
+from ellimix.selection.grain import observation
+from ellimix.selection.ground import ground_of, noise_box
 from ellimix.selection.guard import Guard
 from ellimix.selection.notes import about
 from ellimix.selection.plan import SAMPLE, Plan, engine_for, on_all, runner_for, total_weight
 from ellimix.selection.portfolio import LIGHT, Effort
 from ellimix.selection.verdicts import Judge
+from ellimix.sources.labelled import Placed, with_labels
 from ellimix.sources.memory import MemorySource
 
 __all__ = ["Effort", "Found", "Guard", "search"]
 
-# With more rows than this, the steps run on a random sample of so many, and the best fit of each
-# cell goes on over all rows.
-SAMPLE_ROWS = 2_000
-FEW_TIMES = 2  # with no more than so many times as many, the steps run on all of them
 FOLDS = 5
-FLOOR = 1e-8
 TOLERANCE = 1e-9  # of the mean log-likelihood, for the chosen fit
 MOST = 1000  # its passes
 
@@ -101,6 +100,8 @@ def search(
     time_budget: float | None = None,
     tell: Tell | None = None,
     feature_names: tuple[str, ...] | None = None,
+    noise: bool = False,
+    labels: Any = None,
 ) -> Found:
     """Fit every family with every number of components from many starts, and choose.
 
@@ -126,6 +127,12 @@ def search(
     tell : callable, optional
         Told the name of each step and the share of the work that lies behind.
     feature_names : tuple of str, optional
+    noise : bool
+        Whether each model has one more component for rows that belong to none: it is uniform in a
+        box around all rows, and its weight counts as a parameter.
+    labels : array-like of shape (n,), int, optional
+        Groups of rows for which they are known, from 0; -1 for the others. Component j is group
+        j's. Models with fewer components than groups are skipped.
 
     Returns
     -------
@@ -136,27 +143,41 @@ def search(
     ------
     FitFailed
         No cell has a fit that may be chosen: the message says why.
+    DataError
+        The labels are wrong, or name more groups than any model has components; or the source has
+        a prior, which is one for a fixed number of components.
     KeyboardInterrupt
         Interrupted before there was any fit; later, the best so far is kept.
+
+    Notes
+    -----
+    Rows of which not all is known are fitted as they are (`ellimix.engines.incomplete`). Starts
+    are made from rows that were filled in (`ellimix.completion`). Neither such fits nor those with
+    noise or labels run compiled from first pass to last, so that ``LIGHT`` is their effort.
     """
     begun = time.monotonic()
     guard = guard or Guard()
     criteria.named(criterion)
-    rows = in_order(source)
-    resolution, unit = resolutions(source), observation(rows)
-    setting = Setting(guard, resolution, unit, rows.n_features, total_weight(rows))
+    source = _labelled(source, labels, components)
+    rows, tried = in_order(source), sorted(set(components))
+    one = choose(engine, rows.n_rows, rows.n_features, 1, full=True)
+    box = noise_box(rows, one) if noise else None
+    weight, unit = total_weight(rows), observation(rows)
+    setting = Setting(guard, grid_of(source), unit, rows.n_features, weight, box)
     reg_covar = reg_covar or floor_of(rows)
     part = sampled(rows, random)
     whole = part is rows
-    own = setting if whole else replace(setting, weight=total_weight(part))
-    board = Board(families, components, own)
+    ground = ground_of(part, one, box, random)
+    own = replace(setting, weight=total_weight(part), clutter=ground.clutter)
+    groups = Placed(rows, one).groups
+    board = Board(families, [k for k in tried if k >= groups], own)
     say = tell or _quiet
     say(LOADING, 0.0)
-    runner = runner_for(part, engine, reg_covar)
+    runner = runner_for(part, engine, reg_covar, board)
     effort = effort or (Effort() if runner.compiled else LIGHT)
     # what is compiled, once on a machine, takes no time from the fits
     deadline = np.inf if time_budget is None else time.monotonic() + time_budget
-    plan = Plan(board, runner, effort, part, random, deadline, say, whole)
+    plan = Plan(board, runner, effort, ground, random, deadline, say, whole)
     plan.run()
     remarks: tuple[str, ...] = ()
     if not whole:
@@ -164,56 +185,18 @@ def search(
         remarks = (SAMPLE.format(part.n_rows),)
     notes = plan.notes()
     used = engine_for(rows, engine, families, components)
-    placed = rows.placed(used)
-    judge = Judge(placed, used, setting, rows.n_rows, feature_names)
-    cells = [judge.cell(board, key) for key in board]
+    placed = Placed.made(rows, used, noise)
+    judge = Judge(placed, setting, rows.n_rows, feature_names)
+    cells = [judge.cell(board, (family.name, k)) for family in families for k in tried]
     cells, crowded = _checked(cells, board)
     if criteria.named(criterion).needs_held_out:
-        cells = _with_held_out(cells, placed, used, reg_covar, effort, random)
+        cells = _with_held_out(cells, placed, box, reg_covar, effort, random)
     best = int(criteria.order(cells, criterion)[0])
-    cells[best] = _to_its_end(cells[best], source, used, reg_covar, feature_names)
+    as_it_came = Placed.made(source, used, noise)
+    cells[best] = _to_its_end(cells[best], as_it_came, reg_covar, feature_names)
     notes = (*notes, *crowded, *about(cells, best, criterion, source, feature_names))
     seconds = time.monotonic() - begun
     return Found(tuple(cells), best, criterion, notes, remarks, seconds, reg_covar)
-
-
-def in_order(source: MemorySource) -> MemorySource:
-    """The distinct rows that count, sorted by their columns, with their weights.
-
-    So nothing depends on how they came, and a row that is there twice is a row of weight 2.
-    """
-    rows = np.asarray(source.rows, dtype=np.float64) + 0.0  # -0 is 0
-    weight = np.ones(rows.shape[0]) if source.weight is None else source.weight
-    if source.weight is not None:
-        counted = weight > 0.0
-        rows, weight = rows[counted], weight[counted]
-    order = np.lexsort((weight, *rows.T[::-1]))
-    rows, weight = rows[order], weight[order]
-    new = np.concatenate([[True], (rows[1:] != rows[:-1]).any(axis=1)])
-    if not new.all():
-        rows, weight = rows[new], np.add.reduceat(weight, np.flatnonzero(new))
-    if source.weight is None and new.all():
-        return MemorySource(rows, None, None, source.threads)
-    return MemorySource(rows, weight, None, source.threads)
-
-
-def floor_of(source: MemorySource) -> float:
-    """A variance floor for rows with a constant column; 0 for others."""
-    rows = np.asarray(source.rows, dtype=np.float64)
-    spread = np.ptp(rows, axis=0)
-    if spread.all() or not spread.any():
-        return 0.0
-    variances = np.var(rows[:, spread > 0.0], axis=0)
-    return FLOOR * float(variances.min())
-
-
-def sampled(source: MemorySource, random: np.random.RandomState) -> MemorySource:
-    """A random sample of many rows; few rows as they are."""
-    if source.n_rows <= FEW_TIMES * SAMPLE_ROWS:
-        return source
-    index = np.sort(random.choice(source.n_rows, size=SAMPLE_ROWS, replace=False))
-    weight = None if source.weight is None else source.weight[index]
-    return MemorySource(source.rows[index], weight, None, source.threads)
 
 
 def _checked(cells: list[Cell], board: Board) -> tuple[list[Cell], tuple[str, ...]]:
@@ -223,8 +206,8 @@ def _checked(cells: list[Cell], board: Board) -> tuple[list[Cell], tuple[str, ..
     """
     if any(cell.ok for cell in cells):
         return cells, ()
-    keys = [(cell.family, cell.n_components) for cell in cells]
-    sound = [board[key].best is not None for key in keys]
+    fitted = {key for key in board if board[key].best is not None}
+    sound = [(cell.family, cell.n_components) in fitted for cell in cells]
     if any(sound):
         lifted = [
             replace(cell, verdict=Verdict.OK) if fits else cell
@@ -244,36 +227,59 @@ def _checked(cells: list[Cell], board: Board) -> tuple[list[Cell], tuple[str, ..
     )
 
 
+def _labelled(source: MemorySource, labels: Any, components: Sequence[int]) -> MemorySource:
+    """The source with labels, where there are some."""
+    if source.detail is not None and source.detail.prior is not None:
+        raise DataError(
+            "The source has a prior over components, whose number a search is to choose: pass the "
+            "groups of rows as labels."
+        )
+    if labels is None:
+        return source
+    source = with_labels(source, labels)
+    groups = Placed(source, ENGINES["numpy"]).groups
+    if max(components) < groups:
+        raise DataError(
+            f"The labels name {groups} groups, but models of at most {max(components)} components "
+            "were asked for: ask for as many components as groups, or more."
+        )
+    return source
+
+
 def _with_held_out(
     cells: list[Cell],
-    source: MemorySource,
-    engine: Engine,
+    placed: Placed,
+    box: Box | None,
     reg_covar: float,
     effort: Effort,
     random: np.random.RandomState,
 ) -> list[Cell]:
     """The cells with cross-validated log-likelihoods."""
     which = [i for i, cell in enumerate(cells) if cell.ok]
-    models = [
-        (mixture.family, mixture.parameters)
-        for mixture in (cells[i].mixture for i in which)
-        if mixture is not None
-    ]
-    weight = cells[which[0]].weight if which else 1.0
-    scores = held_out(
-        source, engine, models, folds=FOLDS, reg_covar=reg_covar,
-        tol=effort.tolerance / weight, max_iter=effort.max_iter, random=random,
-    )  # fmt: skip
     out = list(cells)
-    for i, score in zip(which, scores, strict=True):
-        out[i] = replace(cells[i], held_out=float(score))
+    # rows with labels are other rows for each number of components; the folds are the same
+    seed = random.randint(np.iinfo(np.int32).max) if placed.groups else None
+    for k in sorted({cells[i].n_components for i in which}) if placed.groups else [0]:
+        own = [i for i in which if k in (0, cells[i].n_components)]
+        models = [
+            (mixture.family, mixture.parameters)
+            for mixture in (cells[i].mixture for i in own)
+            if mixture is not None
+        ]
+        weight = cells[own[0]].weight if own else 1.0
+        scores = held_out(
+            placed.of(k), placed.engine, models, folds=FOLDS, reg_covar=reg_covar,
+            tol=effort.tolerance / weight, max_iter=effort.max_iter,
+            random=random if seed is None else np.random.RandomState(seed), box=box,
+        )  # fmt: skip
+        for i, score in zip(own, scores, strict=True):
+            out[i] = replace(cells[i], held_out=float(score))
     return out
 
 
 def _to_its_end(
     cell: Cell,
-    source: MemorySource,
-    engine: Engine,
+    came: Placed,
     reg_covar: float,
     feature_names: tuple[str, ...] | None,
 ) -> Cell:
@@ -281,14 +287,14 @@ def _to_its_end(
     mixture, before = cell.mixture, cell.report
     if mixture is None or before is None:
         raise AssertionError("a chosen cell has a fit")
-    inference = MaximumLikelihood(mixture.family, reg_covar)
+    inference = MaximumLikelihood(mixture.family, reg_covar, mixture.box)
     start = mixture.parameters
     task = Task(inference, start, TOLERANCE, MOST, name=before.start, acceleration="auto")
-    placed = source.placed(engine)
-    (report,) = run(placed, engine, [task], feature_names=feature_names)
+    placed = came.of(cell.n_components)
+    (report,) = run(placed, came.engine, [task], feature_names=feature_names)
     if not report.sound or report.mixture is None:
         return cell
-    scores = report.mixture.score_rows(placed, engine)
+    scores = report.mixture.score_rows(placed, came.engine)
     if not scores.log_likelihood >= cell.log_likelihood - 1e-6 * abs(cell.log_likelihood):
         return cell
     return replace(

@@ -9,13 +9,12 @@ import numpy as np
 
 from ellimix.attempts.base import Ended
 from ellimix.density.mixture import Mixture
-from ellimix.engines.base import Engine
 from ellimix.errors import DegenerateFit, Status
 from ellimix.report import FitReport
 from ellimix.selection.board import Board, Entry, Key, Setting, Solution
 from ellimix.selection.cells import Cell, Verdict
 from ellimix.selection.criteria import bic
-from ellimix.sources.base import Source
+from ellimix.sources.labelled import Placed
 
 NO_TIME = "No time was left for it."
 
@@ -27,23 +26,24 @@ class Judge:
 
     Parameters
     ----------
-    source : Source
-        The rows of the search.
-    engine : Engine
+    placed : Placed
+        The rows of the search, for each number of components.
     setting : Setting
     n_rows : int
         Distinct rows: numbers of components above this were not tried.
     feature_names : tuple of str or None
     """
 
-    source: Source
-    engine: Engine
+    placed: Placed
     setting: Setting
     n_rows: int
     feature_names: tuple[str, ...] | None
 
     def cell(self, board: Board, key: Key) -> Cell:
         """The cell of a family and number of components."""
+        reason = self._size(key[1])
+        if reason:
+            return self._empty(key, Verdict.SKIPPED, reason)
         entry = board[key]
         if entry.best is not None and self.setting.overfull(key):
             return self._with_fit(key, entry, entry.best, Verdict.SPURIOUS, self._overfull(key))
@@ -52,18 +52,24 @@ class Judge:
         if entry.spurious is not None:
             reason = f"Every fit that was found is spurious: {self._why(entry.spurious)}."
             return self._with_fit(key, entry, entry.spurious, Verdict.SPURIOUS, reason)
-        if key[1] > self.n_rows:
-            reason = f"{key[1]} components need as many different rows; there are {self.n_rows}."
-            return self._empty(key, Verdict.SKIPPED, reason)
         if entry.failure is None:
             return self._empty(key, Verdict.SKIPPED, NO_TIME)
         return self._empty(key, Verdict.FAILED, _failure(entry.failure))
+
+    def _size(self, k: int) -> str:
+        """Why no model has so many components; empty where that is no reason."""
+        groups = self.placed.groups
+        if k < groups:
+            return f"The labels name {groups} groups, which need as many components."
+        if k > self.n_rows:
+            return f"{k} components need as many different rows; there are {self.n_rows}."
+        return ""
 
     def _with_fit(
         self, key: Key, entry: Entry, solution: Solution, verdict: Verdict, reason: str
     ) -> Cell:
         report = self.report(solution)
-        scores = self._mixture(solution).score_rows(self.source, self.engine)
+        scores = self._mixture(solution).score_rows(self.placed.of(key[1]), self.placed.engine)
         spurious = -np.inf if entry.spurious is None else entry.spurious.log_likelihood
         ahead = verdict is Verdict.OK and spurious > solution.log_likelihood
         return Cell(
@@ -79,12 +85,14 @@ class Judge:
             len(entry.ends),
             entry.agreed(self.setting.scale) if verdict is Verdict.OK else 0,
             spurious if ahead else np.nan,
-            self.source.n_features,
+            self.setting.n_features,
+            self.setting.box is not None,
         )
 
     def _empty(self, key: Key, verdict: Verdict, reason: str) -> Cell:
         nothing = (np.nan, self.setting.weight, np.nan, np.nan, np.nan)
-        return Cell(*key, verdict, reason, None, *nothing, 0, 0, np.nan, self.source.n_features)
+        kind = self.setting.n_features, self.setting.box is not None
+        return Cell(*key, verdict, reason, None, *nothing, 0, 0, np.nan, *kind)
 
     def report(self, solution: Solution) -> FitReport:
         """The report of a fit."""
@@ -97,15 +105,16 @@ class Judge:
             message=f"{status.sentence} {status.remedy}".strip(),
             trace=(value,),
             start=solution.name,
-            engine=self.engine.name,
-            n_rows=self.source.n_rows,
+            engine=self.placed.engine.name,
+            n_rows=self.placed.source.n_rows,
             counts=ended.n[i],
             steps=("em",) * passes,
         )
 
     def _mixture(self, solution: Solution) -> Mixture:
         ended = solution.ended
-        return Mixture(ended.model(solution.index), ended.family, self.feature_names)
+        model, box = ended.model(solution.index), self.setting.box
+        return Mixture(model, ended.family, self.feature_names, box)
 
     def _why(self, solution: Solution) -> str:
         """The guard's sentences."""

@@ -7,17 +7,24 @@ from numpy.typing import NDArray
 
 from ellimix.covariance.base import Covariance, Structure
 from ellimix.inference.base import Parameters
+from ellimix.inference.box import Box
 from ellimix.records import Array
 
 Mask = NDArray[np.bool_]
 
 
-def _total(parameters: Parameters) -> Array:
-    """Covariance of the whole mixture, (m, d, d)."""
+def _total(parameters: Parameters, box: Box | None) -> Array:
+    """Covariance of the whole mixture, (m, d, d), with that of the noise in its box."""
     weights, means, values = parameters.weights, parameters.means, parameters.covariance.values
     d = means.shape[-1]
-    shift = means - weights[:, None] @ means
+    middle, noise = weights[:, None] @ means, parameters.noise
+    if box is not None and noise is not None:
+        middle = middle + noise[:, None, None] * box.middle
+    shift = means - middle
     between: Array = np.swapaxes(shift * weights[..., None], -1, -2) @ shift
+    if box is not None and noise is not None:
+        away = box.middle - middle
+        between += noise[:, None, None] * (box.covariance() + np.swapaxes(away, -1, -2) @ away)
     match parameters.covariance.structure:
         case Structure.SPHERICAL:
             within = (weights * values).sum(axis=1)
@@ -25,7 +32,7 @@ def _total(parameters: Parameters) -> Array:
         case Structure.DIAGONAL:
             return np.asarray(between + (weights[:, None] @ values) * np.eye(d))
         case Structure.SHARED:
-            return between + values
+            return between + (values if noise is None else (1.0 - noise)[:, None, None] * values)
         case Structure.FULL:
             flat = values.reshape(*weights.shape, d * d)
             return np.asarray(between + (weights[:, None] @ flat).reshape(-1, d, d))
@@ -60,12 +67,15 @@ def _relative_precisions(
     return np.broadcast_to(out, (out.shape[0], k, out.shape[-1]))
 
 
-def relative_widths(parameters: Parameters, below: float, which: Mask | None = None) -> Array:
+def relative_widths(
+    parameters: Parameters, below: float, which: Mask | None = None, box: Box | None = None
+) -> Array:
     """Standard deviations relative to the whole mixture's, (m, k, d), ascending.
 
-    1 where none of a component is below the bound, or it is not in `which`.
+    1 where none of a component is below the bound, or it is not in `which`. A noise component,
+    uniform in `box`, is part of the whole.
     """
-    total = _total(parameters)
+    total = _total(parameters, box)
     found = _relative_precisions(parameters.covariance, total, below**-2, which)
     return 1.0 / np.sqrt(np.where(found > 0.0, found, 1.0))
 
