@@ -52,7 +52,7 @@ def fit(name: str, steps: int):
     return report
 
 
-@pytest.mark.parametrize(("name", "steps"), CASES, ids=lambda part: str(part))
+@pytest.mark.parametrize(("name", "steps"), CASES, ids=str)
 def test_parameters_and_likelihood(name, steps):
     expected = EXPECTED[name]["after"][steps]
     mixture = fit(name, int(steps)).mixture
