@@ -359,7 +359,6 @@ def test_bad_arguments_get_a_sentence(arguments, words):
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        (np.where(IRIS == 3.5, np.nan, IRIS), "NaN"),
         (np.where(IRIS == 3.5, np.inf, IRIS), "infinity"),
         (IRIS[:0], "0 sample"),
         (IRIS[:1], "minimum of 2"),

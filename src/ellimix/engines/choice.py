@@ -21,6 +21,7 @@ NAMES: Final = ("numpy", "numba")
 # Work: about the arithmetic of a row and a component, d^2 for a full matrix, 8 d for the rest,
 # 40 for the exponential. NumPy does 5 million units a millisecond on one core.
 COMPILED_FROM = 5e9  # about 1 s
+PATTERN = 1.5e6  # what a pattern of missing values costs NumPy a pass: 0.3 ms
 PASSES = 100  # what a fit is taken to make
 
 
@@ -65,7 +66,13 @@ def has_numba() -> bool:
 
 
 def choose(
-    name: str, n_rows: int, d: int, components: int, full: bool, passes: int = PASSES
+    name: str,
+    n_rows: int,
+    d: int,
+    components: int,
+    full: bool,
+    passes: int = PASSES,
+    patterns: int = 0,
 ) -> Engine:
     """The engine of this name, or for ``"auto"`` the one that suits the work.
 
@@ -81,6 +88,8 @@ def choose(
         Whether covariances are full matrices.
     passes : int
         Passes over the rows.
+    patterns : int
+        In how many ways rows lack values: NumPy takes them one after another.
 
     Raises
     ------
@@ -89,5 +98,6 @@ def choose(
     """
     if name != "auto":
         return ENGINES[name]
-    work = float(passes) * n_rows * components * ((d * d if full else 0) + 8 * d + 40)
+    work = float(n_rows) * components * ((d * d if full else 0) + 8 * d + 40)
+    work = passes * (work + patterns * PATTERN)
     return ENGINES["numba" if work >= COMPILED_FROM and has_numba() else "numpy"]

@@ -45,6 +45,11 @@ def is_open(estimator: GaussianMixture) -> bool:
     return AUTO in (estimator.n_components, estimator.covariance_type)
 
 
+def takes_holes(estimator: GaussianMixture) -> bool:
+    """Whether rows may lack values: a choice by message length wants whole ones."""
+    return not (is_open(estimator) and estimator.criterion == MML)
+
+
 def fit_automatically(
     estimator: GaussianMixture, X: Any, source: MemorySource, sample_weight: Any, known: Known
 ) -> None:

@@ -22,7 +22,7 @@ from ellimix.em import Fits, Observer, Task, run
 from ellimix.engines import NAMES, Engine, choose
 from ellimix.engines.incomplete import suited
 from ellimix.errors import DataError, FitFailed, FitWarning, Status
-from ellimix.estimators.automatic import AUTO, MML, fit_automatically, is_open
+from ellimix.estimators.automatic import AUTO, MML, fit_automatically, is_open, takes_holes
 from ellimix.estimators.callbacks import FitCallbacks, with_callbacks
 from ellimix.estimators.fitted import FittedMixture
 from ellimix.estimators.preparing import checked_source, labels_in, prepared
@@ -336,6 +336,11 @@ class GaussianMixture(FittedMixture):
         labels: NDArray[np.int64] = self.fit(X, y, sample_weight=sample_weight, **known).labels_
         return labels
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = takes_holes(self)
+        return tags
+
     def _check_order(self, known: Known) -> None:
         told = any(known.get(name) is not None for name in ("labels", "allowed"))
         if told and self.order == "weight":
@@ -373,7 +378,8 @@ class GaussianMixture(FittedMixture):
         d = source.n_features
         full = self._family(d).structure.factor is not Factor.DIAGONAL
         components = int(self.n_components) * int(self.n_init)
-        return choose(self.engine, source.n_rows, d, components, full)
+        patterns = source.n_patterns
+        return choose(self.engine, source.n_rows, d, components, full, patterns=patterns)
 
     def _tasks(self, source: MemorySource, engine: Engine) -> list[Task]:
         """The fits to run: one a start, or one that goes on from the last fit."""

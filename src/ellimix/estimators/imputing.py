@@ -149,7 +149,8 @@ class Imputing:
         mixture = self.mixture_
         inference = MaximumLikelihood(mixture.family, float(self.reg_covar), mixture.box)
         full = mixture.covariance.structure.factor is not Factor.DIAGONAL
-        engine = choose("auto", known.n_rows, known.n_features, mixture.n_components, full)
+        shape = known.n_rows, known.n_features, mixture.n_components, full
+        engine = choose("auto", *shape, patterns=source.n_patterns)
         task = Task(inference, mixture.parameters, TOL, MOST)
         (report,) = run(known, engine, [task], feature_names=mixture.feature_names)
         return report.mixture if report.mixture is not None and report.sound else mixture

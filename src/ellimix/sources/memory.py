@@ -93,6 +93,13 @@ class MemorySource:
             total = self.rows.sum(dtype=np.float64)  # NaN is found without a mask of all values
         return bool(np.isnan(total) and np.isnan(self.rows).any())
 
+    @cached_property
+    def n_patterns(self) -> int:
+        """In how many ways rows lack values; 0 where all is known of them."""
+        if not self.incomplete:
+            return 0
+        return int(np.unique(np.packbits(np.isnan(self.rows), axis=1), axis=0).shape[0])
+
     @property
     def dtype(self) -> DTypeLike:
         """Type of the rows."""
