@@ -54,7 +54,8 @@ class Task:
     def mixture(self, model: Parameters, feature_names: tuple[str, ...] | None) -> Mixture:
         """What a model of this fit describes."""
         inference = self.inference
-        return Mixture(model, inference.family, feature_names, inference.box)
+        held = inference.n_held()
+        return Mixture(model, inference.family, feature_names, inference.box, held)
 
 
 @dataclass(frozen=True)
@@ -268,7 +269,7 @@ def _begin(task: Task) -> Progress:
     if isinstance(task.start, Parameters):
         fit = Progress(task, task.start, notes=task.notes)
     else:
-        start, notes = _filled(task.start)
+        start, notes = filled(task.start)
         try:
             model = task.inference.update(start, None)
         except DegenerateFit as failure:
@@ -277,7 +278,7 @@ def _begin(task: Task) -> Progress:
     return fit if task.max_iter > 0 else fit.ended(Status.MAX_ITER)
 
 
-def _filled(start: SufficientStatistics) -> tuple[SufficientStatistics, tuple[str, ...]]:
+def filled(start: SufficientStatistics) -> tuple[SufficientStatistics, tuple[str, ...]]:
     """A start whose empty components are broad instead: all rows, with a small weight.
 
     K-means on fewer distinct rows than components, or labels that skip a number, leave such

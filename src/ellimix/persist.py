@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, NoReturn
@@ -72,6 +73,7 @@ def save(mixture: Mixture, path: str | PathLike[str]) -> None:
         "means": mixture.means.tolist(),
         "covariances": mixture.covariance.values.tolist(),
         "precision_factors": mixture.covariance.factor.tolist(),
+        "n_held": mixture.n_held,
     }
     if mixture.box is not None:
         box = mixture.box
@@ -185,7 +187,16 @@ def _mixture(document: Any) -> Mixture:
         family.structure, parameters.covariance.values, from_factor.factor, from_factor.log_det
     )
     names = _names(document["feature_names"], d)
-    return Mixture(Parameters(kept, parameters.means, covariance, noise), family, names, box)
+    whole = Parameters(kept, parameters.means, covariance, noise)
+    mixture = Mixture(whole, family, names, box)
+    # optional: the first release of this version did not write it
+    return replace(mixture, n_held=_n_held(document.get("n_held", 0), mixture.n_parameters))
+
+
+def _n_held(value: Any, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        raise ValueError(f"n_held must be an integer from 0 to {most}, not {str(value)[:40]!r}.")
+    return value
 
 
 def _noise(value: Any) -> tuple[Array, Box]:

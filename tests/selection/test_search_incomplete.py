@@ -31,7 +31,8 @@ from ellimix.selection.guard import Guard
 from ellimix.selection.plan import runner_for
 from ellimix.selection.portfolio import Effort
 from ellimix.selection.search import search
-from ellimix.sources.labelled import Placed, labels_of, prior_of, with_labels
+from ellimix.sources.knowledge import prior_of
+from ellimix.sources.labelled import Placed, labels_of, with_labels
 from ellimix.sources.memory import MemorySource
 
 LIGHTEST = Effort(rounds=1, cells=1, random=1, trees=1)
@@ -200,7 +201,7 @@ def test_many_rows_with_holes_are_sampled():
 def test_held_out_rows_keep_their_holes():
     rows = holed(two_groups(60)[0])
     source, engine = MemorySource(rows), ENGINES["numpy"]
-    cells = [cell for cell in found(rows, ("VVI",), [1, 2]).cells]
+    cells = found(rows, ("VVI",), [1, 2]).cells
     models = [(cell.mixture.family, cell.mixture.parameters) for cell in cells]
     options = {"reg_covar": 0.0, "tol": 1e-9, "max_iter": 2000}
     scored = cross_validate(
@@ -218,7 +219,7 @@ def test_held_out_rows_keep_their_holes():
 
 
 def test_a_search_by_cross_validation():
-    result = found(holed(two_groups(100)[0]), ("EEE",), criterion="cv")
+    result = found(holed(two_groups(100)[0]), ("EEE",), [1, 2], criterion="cv")
     assert result.best.n_components == 2
     assert all(np.isfinite(cell.held_out) for cell in result.cells if cell.ok)
 
@@ -333,18 +334,21 @@ def test_labels_do_not_depend_on_the_order_of_the_rows():
 
 def test_labels_and_cross_validation():
     rows, truth = two_groups(100)
-    result = found(rows, ("EEE", "EII"), [1, 2, 3], labels=some(truth), criterion="cv")
-    assert result.best.n_components == 2
+    labels = some(truth)
+    result = found(rows, ("EEE", "EII"), [1, 2, 3], labels=labels, criterion="cv")
     assert all(np.isfinite(cell.held_out) for cell in result.cells if cell.ok)
+    # what is held out is scored with its label: about the likelihood of all, a little less
+    for cell in result.cells:
+        if cell.ok:
+            assert cell.log_likelihood - 60.0 < cell.held_out < cell.log_likelihood
 
 
 def test_what_is_wrong_with_labels():
     source = MemorySource(two_groups(20)[0])
     for labels, sentence in (
-        (np.zeros(19, dtype=int), "one whole number for each of the 20 rows"),
-        (np.zeros(20), "type float64"),
-        (np.full(20, -2), "holds -2"),
-        (np.full(20, 1), "No row that counts has the label 0"),
+        (np.zeros(19, dtype=int), "expected \\(20,\\)"),
+        (np.full(20, 0.5), "must be integers"),
+        (np.full(20, -2), "must be integers"),
         (np.arange(20) % 4, "name 4 groups, but models of at most 3"),
     ):
         with pytest.raises(DataError, match=sentence):
@@ -354,20 +358,22 @@ def test_what_is_wrong_with_labels():
 
 
 def test_priors_of_labels():
-    labels = np.array([1, -1, 0])
-    inf = np.inf
-    np.testing.assert_array_equal(
-        prior_of(labels, 3), [[-inf, 0.0, -inf], [0.0, 0.0, 0.0], [0.0, -inf, -inf]]
-    )
-    np.testing.assert_array_equal(prior_of(labels, 2, noise=True)[0], [-inf, 0.0, -inf])
-    source = with_labels(MemorySource(np.arange(3.0)[:, None]), labels)
-    np.testing.assert_array_equal(labels_of(source), labels)
-    placed = Placed(source, ENGINES["numpy"])
-    assert placed.groups == 2
-    for k in (2, 4):
-        np.testing.assert_array_equal(placed.of(k).detail.prior, prior_of(labels, k))
-    one = with_labels(MemorySource(np.arange(3.0)[:, None]), np.array([0, -1, 0]))
+    labels, source = np.array([1, -1, 0]), MemorySource(np.arange(3.0)[:, None])
+    told = with_labels(source, labels)
+    np.testing.assert_array_equal(labels_of(told), labels)
+    for noise in (False, True):
+        placed = Placed(told, ENGINES["numpy"], noise)
+        assert placed.groups == 2
+        for k in (2, 4):
+            expected = prior_of(labels, None, 3, k, noise)
+            np.testing.assert_array_equal(placed.of(k).detail.prior, expected)
+            assert placed.of(k) is placed.of(k)
+    one = with_labels(source, np.array([0, -1, 0]))
     np.testing.assert_array_equal(labels_of(one), [0, -1, 0])
+    assert Placed(one, ENGINES["numpy"]).groups == 1
+    nothing = with_labels(source, np.full(3, -1))
+    assert nothing is source
+    np.testing.assert_array_equal(labels_of(nothing), [-1, -1, -1])
 
 
 def test_starts_are_put_in_the_order_that_labelled_rows_like_best():

@@ -52,6 +52,8 @@ class Mixture:
     box : Box, optional
         Where the noise component is uniform, if there is one. It stands after the k Gaussian
         components in what has a column for each, and its rows have the label -1.
+    n_held : int, default 0
+        Parameters that were held in the fit, not estimated: `n_parameters` leaves them out.
 
     Examples
     --------
@@ -66,6 +68,7 @@ class Mixture:
     family: Family
     feature_names: tuple[str, ...] | None = None
     box: Box | None = None
+    n_held: int = 0
 
     @classmethod
     def from_parameters(
@@ -136,9 +139,9 @@ class Mixture:
 
     @property
     def n_parameters(self) -> int:
-        """Number of free parameters: weights, means and covariances."""
+        """Number of free parameters: weights, means and covariances that were estimated."""
         k, d = self.means.shape
-        return free_parameters(self.family, k, d) + (self.box is not None)
+        return free_parameters(self.family, k, d) + (self.box is not None) - self.n_held
 
     @cached_property
     def potentials(self) -> Potentials:

@@ -11,7 +11,6 @@ from sklearn.utils import check_random_state
 
 from ellimix.covariance import Family, parse
 from ellimix.density.checks import covariance_of
-from ellimix.density.mixture import Mixture
 from ellimix.engines import ENGINES, choose
 from ellimix.errors import DataError, FitFailed, FitWarning
 from ellimix.estimators.verbose import StandingPrinter
@@ -35,7 +34,7 @@ MML: Final = "mml"
 # A choice makes its own starts; and a search its own iterations, to a tighter end than `tol`.
 STARTS: Final = (
     "n_init", "init_params", "weights_init", "means_init", "precisions_init", "warm_start",
-    "acceleration",
+    "acceleration", "fix", "equal_weights", "min_weight",
 )  # fmt: skip
 ITERATIONS: Final = ("tol", "max_iter")
 
@@ -72,7 +71,7 @@ def fit_automatically(
         An argument does not go with "auto", or no model can be trusted.
     """
     if estimator.criterion == MML:
-        _by_message_length(estimator, source)
+        _by_message_length(estimator, source, known)
     else:
         _by_search(estimator, X, source, sample_weight, known)
 
@@ -83,6 +82,11 @@ def _by_search(
     from ellimix.estimators.search import GaussianMixtureSearch  # it makes GaussianMixtures
 
     _check_defaults(estimator, (*STARTS, *ITERATIONS), "GaussianMixtureSearch")
+    if not isinstance(estimator.noise, bool | np.bool_):
+        raise DataError(
+            "noise says which rows begin as noise; a choice of a model makes its own starts: pass "
+            "noise=True."
+        )
     auto = estimator.n_components == AUTO
     search: GaussianMixtureSearch = GaussianMixtureSearch(
         _asked(estimator),
@@ -92,17 +96,18 @@ def _by_search(
         engine=estimator.engine,
         random_state=estimator.random_state,
         verbose=estimator.verbose,
-        noise=estimator.noise,
+        noise=bool(estimator.noise),
     )
     search.fit(X, sample_weight=sample_weight, **known)
     report = search.best_.report_
     if estimator.covariance_type != AUTO:
         report = recast(report, parse(estimator.covariance_type, source.n_features))
     estimator._keep(report, [report], source, ENGINES[report.engine])
+    estimator.labels_ = search.labels_  # which may know of the rows' groups
     estimator.search_ = search
 
 
-def _by_message_length(estimator: GaussianMixture, source: MemorySource) -> None:
+def _by_message_length(estimator: GaussianMixture, source: MemorySource, known: Known) -> None:
     """By annihilation; of several families, the one with the shortest message."""
     if estimator.n_components != AUTO:
         raise DataError(
@@ -110,7 +115,7 @@ def _by_message_length(estimator: GaussianMixture, source: MemorySource) -> None
             f"{estimator.n_components}."
         )
     _check_defaults(estimator, STARTS, MML)
-    if source.incomplete or estimator.noise is not False:
+    if source.incomplete or known.get("labels") is not None or estimator.noise is not False:
         raise DataError(
             'criterion="mml" takes whole rows without labels, errors or noise: choose by another '
             "criterion, such as bic."
@@ -175,8 +180,9 @@ def recast(report: FitReport, family: Family) -> FitReport:
     shape = family.structure.array_shape(k, d)
     values = mixture.variances().ravel()[: np.prod(shape)].reshape(shape)  # equal where shared
     covariance = covariance_of(values, family.structure, k, d)
-    parameters = Parameters(mixture.weights, mixture.means, covariance)
-    return replace(report, mixture=Mixture(parameters, family, mixture.feature_names))
+    noise = mixture.parameters.noise
+    parameters = Parameters(mixture.weights, mixture.means, covariance, noise)
+    return replace(report, mixture=replace(mixture, parameters=parameters, family=family))
 
 
 def _asked(estimator: GaussianMixture) -> str:

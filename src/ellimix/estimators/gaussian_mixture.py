@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
@@ -12,30 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ellimix.acceleration import ACCELERATORS
-from ellimix.covariance import ALIASES, FAMILIES, ONE_FEATURE, Family
-from ellimix.density.mixture import Mixture
-from ellimix.em import Fits, Observer, Task, run
-from ellimix.engines import NAMES, Engine, choose
+from ellimix.covariance import ALIASES, FAMILIES, ONE_FEATURE
+from ellimix.em import Fits, Observer, run
+from ellimix.engines import NAMES
 from ellimix.engines.incomplete import suited
 from ellimix.errors import DataError, FitFailed, FitWarning, Status
 from ellimix.estimators.automatic import AUTO, MML, fit_automatically, is_open, takes_holes
 from ellimix.estimators.callbacks import FitCallbacks, with_callbacks
 from ellimix.estimators.fitted import FittedMixture
-from ellimix.estimators.preparing import checked_source, labels_in, prepared
-from ellimix.estimators.starting import GivenParameters, first_steps
+from ellimix.estimators.preparing import checked_source, labels_in
+from ellimix.estimators.tasks import engine_of, tasks_of
 from ellimix.estimators.verbose import VerboseObserver, all_of
-from ellimix.inference.likelihood import MaximumLikelihood
-from ellimix.records import Factor
 from ellimix.report import FitReport
-from ellimix.sampling import begun_on_sample
 from ellimix.selection.criteria import CRITERIA
 from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
-from ellimix.starts import STARTS, Beginning, Given, Start
+from ellimix.starts import STARTS
 
 
 @final
@@ -71,7 +67,9 @@ class GaussianMixture(FittedMixture):
         k-means and k-means++ run on a random sample of so many; hierarchical, with more than 2,000.
     weights_init, means_init, precisions_init : array-like, default=None
         Parameters to start from, in place of the start's own: (k,), (k, d), and inverse
-        covariances in the shape of `covariances_`.
+        covariances in the shape of `covariances_`. NaN for all numbers of a component leaves them
+        to the start, whose components are then numbered so that they come nearest to the means
+        that are given.
     random_state : int, RandomState instance or None, default=None
         Seed of the starts and of `sample`.
     warm_start : bool, default=False
@@ -108,6 +106,18 @@ class GaussianMixture(FittedMixture):
         data: along the features, or along the principal axes. It has one parameter, its weight, and
         its rows have the label -1. An array says which rows begin as noise; with True, that is
         found by their distances to neighbours (Byers & Raftery 1998).
+    fix : mapping, default=None
+        Parts that are held at what weights_init, means_init and precisions_init say, in every
+        iteration and to the bit: from ``"weights"``, ``"means"`` and ``"covariances"`` to lists of
+        component numbers, or True or ``"all"``. The rest is the maximiser given these, and
+        `n_parameters_` counts the rest alone. The components whose covariances are not held follow
+        the family among themselves: those under EVE share a volume and axes with each other, not
+        with the held ones. EEE has one matrix, which is held for all or none. Numbers are those in
+        the order of the arrays; `order` permutes after the fit.
+    equal_weights : bool, default=False
+        Whether all components have the same weight.
+    min_weight : float, default=0.0
+        Every component's weight is at least this, below 1 / k.
 
     Attributes
     ----------
@@ -134,7 +144,7 @@ class GaussianMixture(FittedMixture):
     labels_ : ndarray of shape (n,)
         Most probable component of each row.
     n_parameters_ : int
-        Number of free parameters.
+        Number of free parameters: those that were estimated.
     n_components_ : int
         Number of components, given or chosen.
     covariance_type_ : str
@@ -197,6 +207,9 @@ class GaussianMixture(FittedMixture):
         "acceleration": [StrOptions({*ACCELERATORS, "sample"}), None],
         "criterion": [StrOptions({*CRITERIA, MML})],
         "noise": ["boolean", "array-like"],
+        "fix": [Mapping, None],
+        "equal_weights": ["boolean"],
+        "min_weight": [Interval(Real, 0.0, 1.0, closed="left")],
     }
 
     def __init__(
@@ -221,6 +234,9 @@ class GaussianMixture(FittedMixture):
         acceleration: str | None = "auto",
         criterion: str = "bic",
         noise: Any = False,
+        fix: Any = None,
+        equal_weights: bool = False,
+        min_weight: float = 0.0,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -241,6 +257,9 @@ class GaussianMixture(FittedMixture):
         self.acceleration = acceleration
         self.criterion = criterion
         self.noise = noise
+        self.fix = fix
+        self.equal_weights = equal_weights
+        self.min_weight = min_weight
 
     # -- fitting ---------------------------------------------------------------------------------
 
@@ -362,9 +381,9 @@ class GaussianMixture(FittedMixture):
         self, source: MemorySource, callbacks: FitCallbacks, notes: tuple[str, ...] = ()
     ) -> None:
         """Fit the model that was asked for, from all starts, and keep the best."""
-        engine = self._engine(source)
+        engine = engine_of(self, source)
         source = source.placed(suited(engine, source))
-        tasks = [replace(t, notes=(*notes, *t.notes)) for t in self._tasks(source, engine)]
+        tasks = [replace(t, notes=(*notes, *t.notes)) for t in tasks_of(self, source, engine)]
         observers: list[Observer] = [callbacks.observe] if callbacks.listening else []
         if self.verbose:
             verbose = VerboseObserver(int(self.verbose), self.verbose_interval, len(tasks))
@@ -372,65 +391,6 @@ class GaussianMixture(FittedMixture):
         reports = run(source, engine, tasks, all_of(observers), self._names())
         self._keep(_best(reports), reports, source, engine)
         self._warn()
-
-    def _engine(self, source: MemorySource) -> Engine:
-        """The engine that was asked for, or that suits the work."""
-        d = source.n_features
-        full = self._family(d).structure.factor is not Factor.DIAGONAL
-        components = int(self.n_components) * int(self.n_init)
-        patterns = source.n_patterns
-        return choose(self.engine, source.n_rows, d, components, full, patterns=patterns)
-
-    def _tasks(self, source: MemorySource, engine: Engine) -> list[Task]:
-        """The fits to run: one a start, or one that goes on from the last fit."""
-        k, d = int(self.n_components), source.n_features
-        random = check_random_state(self.random_state)
-        family, floor = self._family(d), float(self.reg_covar)
-        if self.warm_start and hasattr(self, "converged_"):
-            self._check_warm_start(family, k, d)
-            inference = MaximumLikelihood(family, floor, self.mixture_.box)
-            parameters, before = self.mixture_.parameters, self.lower_bound_
-            fast = self._acceleration()
-            return [Task(inference, parameters, self.tol, self.max_iter, before, "warm", fast)]
-        start = self._start()
-        ready = prepared(source, engine, start, k, self.noise, random)
-        inference = MaximumLikelihood(family, floor, ready.box)
-        given = GivenParameters(self.weights_init, self.means_init, self.precisions_init)
-        beginnings = first_steps(
-            Beginning(ready.source, engine, k, inference.moment, floor, random),
-            inference,
-            ready,
-            given.checked(inference, k, d),
-            self.n_init,
-        )
-        name = "parameters" if given.complete else start.name
-        fast = self._acceleration()
-        tasks = [
-            Task(inference, b, self.tol, self.max_iter, name=name, acceleration=fast)
-            for b in beginnings
-        ]
-        if self.acceleration != "sample":
-            return tasks
-        return begun_on_sample(source, engine, tasks, random)
-
-    def _acceleration(self) -> str | None:
-        """The accelerator; a fixed number of iterations is that many EM steps."""
-        name = "auto" if self.acceleration == "sample" else self.acceleration
-        return None if name == "auto" and self.tol == 0.0 else name
-
-    def _start(self) -> Start:
-        if isinstance(self.init_params, str):
-            return STARTS[self.init_params]
-        return Given(np.asarray(self.init_params))
-
-    def _check_warm_start(self, family: Family, k: int, d: int) -> None:
-        old = self.mixture_
-        if (old.family.name, old.n_components, old.n_features) != (family.name, k, d):
-            raise ValueError(
-                f"warm_start=True goes on from the last fit, which has {old.n_components} "
-                f"components of family {old.family.name} on {old.n_features} features; now {k} of "
-                f"{family.name} on {d} are asked for. Set warm_start=False to begin anew."
-            )
 
     def _best_so_far(self, dtype: Any, fits: Fits) -> dict[str, Any]:
         """Attributes of an estimator as if the fit had stopped now (for callbacks)."""
@@ -440,7 +400,7 @@ class GaussianMixture(FittedMixture):
         )
         if best.model is None:
             raise AssertionError("a fit with a trace has a model")
-        mixture = Mixture(best.model, best.task.inference.family, self._names())
+        mixture = best.task.mixture(best.model, self._names())
         return {
             "mixture_": mixture.by_weight() if self.order == "weight" else mixture,
             "_dtype": dtype,

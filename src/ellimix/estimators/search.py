@@ -28,7 +28,6 @@ from ellimix.selection.guard import Guard
 from ellimix.selection.search import Found, search
 from ellimix.selection.table import Comparison, Row
 from ellimix.sources.knowledge import Known
-from ellimix.sources.memory import MemorySource
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -243,8 +242,10 @@ class GaussianMixtureSearch(MixtureMethods):
             time_budget=self.time_budget,
             tell=print_step if self.verbose else None,
             feature_names=self._names(),
+            noise=bool(self.noise),
+            labels=known["labels"],
         )
-        self._keep(found, source)
+        self._keep(found)
         for note in self.notes_:
             if note not in found.remarks:
                 warnings.warn(note, FitWarning, stacklevel=3)
@@ -334,7 +335,7 @@ class GaussianMixtureSearch(MixtureMethods):
     def _by(self, criterion: str | None) -> str:
         return self.criterion_ if criterion is None else criterion
 
-    def _keep(self, found: Found, source: MemorySource) -> None:
+    def _keep(self, found: Found) -> None:
         """Write the fitted attributes."""
         cell = found.best
         report = cell.report
@@ -342,20 +343,21 @@ class GaussianMixtureSearch(MixtureMethods):
             raise AssertionError("the best cell has a fit")
         for stale in ("_stream", "clusters_"):
             self.__dict__.pop(stale, None)
-        self._dtype = source.rows.dtype
+        self._dtype = found.source.rows.dtype
         self.cells_ = found.cells
         self.criterion_ = found.criterion
         self.results_ = table.rows(found.cells, found.criterion)
         self.best_index_ = found.best_index
         self.best_params_ = {"n_components": cell.n_components, "covariance_type": cell.name}
-        self.best_ = self._estimator(found, source)
+        self.best_ = self._estimator(found)
         self.mixture_, self.labels_ = self.best_.mixture_, self.best_.labels_
         self.notes_ = (*found.said, *_unfinished(self.best_))
         self.seconds_ = found.seconds
 
-    def _estimator(self, found: Found, source: MemorySource) -> GaussianMixture:
+    def _estimator(self, found: Found) -> GaussianMixture:
         """The best model as an estimator of its own."""
-        report = found.best.report
+        report, detail = found.best.report, found.source.detail
+        told = detail is not None and detail.prior is not None
         if report is None:
             raise AssertionError("the best cell has a fit")
         best = GaussianMixture(
@@ -364,12 +366,13 @@ class GaussianMixtureSearch(MixtureMethods):
             reg_covar=found.reg_covar,
             random_state=self.random_state,
             engine=self.engine,
-            order="weight",
+            order="fitted" if told else "weight",  # labels say which component is which
+            noise=self.noise,
         )
         best.n_features_in_ = self.n_features_in_
         if hasattr(self, "feature_names_in_"):
             best.feature_names_in_ = self.feature_names_in_
-        best._keep(report, [report], source, ENGINES[report.engine])
+        best._keep(report, [report], found.source, ENGINES[report.engine])
         return best
 
 

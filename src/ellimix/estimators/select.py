@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 from ellimix.estimators.search import GaussianMixtureSearch
 from ellimix.selection.guard import Guard
+from ellimix.sources.knowledge import Known
 
 
 def select(
@@ -21,6 +22,8 @@ def select(
     engine: str = "auto",
     random_state: Any = 0,
     verbose: int = 0,
+    noise: bool = False,
+    **known: Unpack[Known],
 ) -> GaussianMixtureSearch:
     """Choose a mixture: covariance family and number of components.
 
@@ -37,6 +40,10 @@ def select(
     reg_covar, time_budget, guard, engine, verbose
         As in `GaussianMixtureSearch`.
     random_state : int, RandomState instance or None, default=0
+    noise : bool, default=False
+        Whether each model has a noise component, as in `GaussianMixtureSearch`.
+    **known
+        What else is known of the rows: labels, errors, ... as for `GaussianMixtureSearch.fit`.
 
     Returns
     -------
@@ -68,6 +75,7 @@ def select(
         engine=engine,
         random_state=random_state,
         verbose=verbose,
+        noise=noise,
     )
-    chosen.fit(X, sample_weight=sample_weight)
+    chosen.fit(X, sample_weight=sample_weight, **known)
     return chosen

@@ -1,86 +1,59 @@
-"""From an estimator's constructor arguments to the starts of its fits."""
+"""From what was given to the starts of an estimator's fits."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-from ellimix.density.checks import checked_means, checked_weights, covariance_of_precisions
 from ellimix.errors import DegenerateFit
+from ellimix.estimators.given import GivenParameters
+from ellimix.estimators.matching import match, reordered
 from ellimix.estimators.preparing import Prepared
-from ellimix.inference.base import Inference, Parameters
-from ellimix.records import Array, SufficientStatistics
-from ellimix.starts.base import Beginning
-
-
-@dataclass(frozen=True)
-class GivenParameters:
-    """What `weights_init`, `means_init` and `precisions_init` say; None where a start decides."""
-
-    weights: Any = None
-    means: Any = None
-    precisions: Any = None
-
-    @property
-    def complete(self) -> bool:
-        """Whether no start is needed."""
-        return not any(part is None for part in (self.weights, self.means, self.precisions))
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing was given."""
-        return all(part is None for part in (self.weights, self.means, self.precisions))
-
-    def checked(self, inference: Inference, k: int, d: int) -> GivenParameters:
-        """The same in float64, or a ValueError that names the argument."""
-        try:
-            weights = None if self.weights is None else checked_weights(self.weights, k)
-            means = None if self.means is None else checked_means(self.means, k, d)
-            precisions = self.precisions
-            if precisions is not None:
-                structure = inference.family.structure
-                precisions = covariance_of_precisions(precisions, structure, k, d)
-        except ValueError as error:
-            raise ValueError(f"weights_init, means_init or precisions_init: {error}") from None
-        return GivenParameters(weights, means, precisions)
-
-    def over(self, model: Parameters | None, noise: Array | None) -> Parameters:
-        """`model` with what was given in place of its own parameters.
-
-        The weights that were given share what `noise`, the noise component's weight, leaves.
-        """
-        if model is not None and model.noise is not None:
-            noise = model.noise
-        weights = self.weights if model is None or self.weights is not None else model.weights
-        if self.weights is not None and noise is not None:
-            weights = self.weights * (1.0 - noise)
-        means = self.means if model is None or self.means is not None else model.means
-        covariance = self.precisions
-        if model is not None and covariance is None:
-            covariance = model.covariance
-        return Parameters(weights, means, covariance, noise)
+from ellimix.flights import filled
+from ellimix.inference.base import Parameters
+from ellimix.inference.held import Held
+from ellimix.inference.likelihood import MaximumLikelihood
+from ellimix.records import SufficientStatistics
+from ellimix.starts import Beginning, Given
+from ellimix.starts.constrained import Constrained
 
 
 def first_steps(
     beginning: Beginning,
-    inference: Inference,
+    inference: MaximumLikelihood,
     ready: Prepared,
     given: GivenParameters,
     n_starts: int,
 ) -> list[SufficientStatistics | Parameters]:
-    """What each fit begins from; the starts draw from one stream, one after another."""
-    if given.complete:
-        return [given.over(None, ready.noise_share)] * n_starts
-    drawn = [ready.with_noise(ready.start.statistics(beginning)) for _ in range(n_starts)]
+    """What each fit begins from; the starts draw from one stream, one after another.
+
+    Where components are told apart by what was given, but not all of it was, those of the start
+    are numbered so that they come nearest to it; unless the start is the user's own array, or
+    follows labels: their numbers mean something.
+    """
+    if given.complete and inference.box is None:
+        return [given.alone()] * n_starts
+    drawn = [ready.start.statistics(beginning) for _ in range(n_starts)]
+    if not (given.empty or isinstance(ready.start, Given | Constrained)):
+        drawn = [_numbered(statistics, given, inference.held) for statistics in drawn]
+    drawn = [ready.with_noise(statistics) for statistics in drawn]
     if given.empty:
         return [*drawn]
     return [_mixed(statistics, given, inference) for statistics in drawn]
 
 
+def _numbered(
+    statistics: SufficientStatistics, given: GivenParameters, held: Held | None
+) -> SufficientStatistics:
+    """The start's statistics with its components in the order that suits what was given."""
+    placed = given.placed
+    if held is None and (placed.all() or not placed.any()):
+        return statistics  # as scikit-learn: means that are all given take the start's numbers
+    return reordered(statistics, match(statistics, given))
+
+
 def _mixed(
-    statistics: SufficientStatistics, given: GivenParameters, inference: Inference
+    statistics: SufficientStatistics, given: GivenParameters, inference: MaximumLikelihood
 ) -> SufficientStatistics | Parameters:
     try:
-        return given.over(inference.update(statistics, None), None)
+        model = given.over(inference.update(filled(statistics)[0], None))
     except DegenerateFit:
         return statistics  # the loop meets the same failure and turns it into a status
+    return model if inference.held is None else inference.held.imposed(model)

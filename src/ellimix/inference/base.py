@@ -110,6 +110,10 @@ class Inference(Protocol):
         """What the objective adds to the log-likelihood, in nats; (...,) where fits differ."""
         ...
 
+    def n_held(self) -> int:
+        """How many of the mixture's parameters are not estimated."""
+        ...
+
 
 def plug_in(model: Parameters, moment: Moment, box: Box | None = None) -> Potentials:
     """Potentials of the mixture with exactly these parameters.

@@ -8,6 +8,7 @@ from functools import cache
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ellimix.compiled import active
 from ellimix.covariance.base import Family, degenerate
@@ -15,6 +16,7 @@ from ellimix.covariance.triangular import EPS
 from ellimix.errors import DegenerateFit, Status
 from ellimix.inference.base import Parameters, noise_moment, plug_in, without_noise
 from ellimix.inference.box import Box
+from ellimix.inference.held import TINY, Held
 from ellimix.records import Array, Moment, Potentials, SufficientStatistics
 
 # A component whose share of the total weight is below this has lost its rows: its mean would be a
@@ -37,11 +39,14 @@ class MaximumLikelihood:
         is eps on the diagonal of the covariances.
     box : Box, optional
         Where a noise component is uniform, which is then the last of the statistics.
+    held : Held, optional
+        Parts that are not estimated, and what is demanded of the weights.
     """
 
     family: Family
     reg_covar: float = 0.0
     box: Box | None = None
+    held: Held | None = None
 
     @property
     def moment(self) -> Moment:
@@ -58,24 +63,34 @@ class MaximumLikelihood:
         ------
         DegenerateFit
             A component is empty or its covariance singular, or the statistics overflowed. Where
-            fits are stacked the exception is that of one such fit, and does not say of which.
+            fits are stacked the exception is that of one such fit, and does not say of which. A
+            component may be empty where its mean and covariance are held.
         """
-        noise = None
+        count = None
         total = np.add.reduce(statistics.n, axis=-1)[..., None]
         if self.box is not None:
             statistics, count = without_noise(statistics, self.family.moment)
-            noise = count / total[..., 0]
         n = statistics.n
         means, scatter = self._quick(statistics) or self._moments(statistics, total)
         before = previous.covariance if previous is not None else None
+        if self.held is not None:
+            covariance = self.held.m_step(self.family, n, scatter, before)
+            weights, noise = self.held.proportions(n, count)
+            return Parameters(weights, means, covariance, noise)
+        noise = None if count is None else count / total[..., 0]
         return Parameters(n / total, means, self.family.m_step(n, scatter, before), noise)
 
     def _moments(self, statistics: SufficientStatistics, total: Array) -> tuple[Array, Array]:
         """Means, and scatter above the floor; raises for a component that has none."""
         n, moment = statistics.n, statistics.moment
-        _check(statistics, total)
-        means = statistics.means()
-        scatter = _without_rounding(statistics.scatter(), n, means, moment)
+        if self.held is None:
+            _check(statistics, total)
+            means, scatter = statistics.means(), statistics.scatter()
+        else:
+            _check(statistics, total, self.held.determined(self.family))
+            means, scatter = self.held.moments(statistics)
+            n = np.maximum(n, TINY)  # a determined component may be empty
+        scatter = _without_rounding(scatter, n, means, moment)
         if self.reg_covar > 0.0:
             scatter = scatter + _pseudo_scatter(self.reg_covar * n, means.shape[-1], moment)
         return means, scatter
@@ -84,7 +99,9 @@ class MaximumLikelihood:
         """The same compiled, for stacked full moments that are sound, where passes are compiled."""
         host = active()
         n, s1, s2, center = statistics.n, statistics.s1, statistics.s2, statistics.center
-        if host is None or n.ndim != 2 or statistics.moment is not Moment.FULL:
+        if self.held is not None or host is None:
+            return None
+        if n.ndim != 2 or statistics.moment is not Moment.FULL:
             return None
         means, scatter = np.empty(s1.shape), np.empty(s2.shape)
         limits = self.reg_covar, EMPTY_SHARE, ROUNDING
@@ -99,12 +116,20 @@ class MaximumLikelihood:
         """None: reg_covar is a floor, not a prior; the objective is the log-likelihood."""
         return 0.0
 
+    def n_held(self) -> int:
+        """How many of the mixture's parameters are not estimated."""
+        return 0 if self.held is None else self.held.n_parameters(self.family, self.box is not None)
 
-def _check(statistics: SufficientStatistics, total: Array) -> None:
+
+def _check(
+    statistics: SufficientStatistics, total: Array, determined: NDArray[np.bool_] | None = None
+) -> None:
     n, s1, s2 = statistics.n, statistics.s1, statistics.s2
     if not (_finite(s2) and _finite(s1) and _finite(n)):
         _check_range(statistics)
     sound = n > EMPTY_SHARE * total
+    if determined is not None:
+        sound |= determined
     if not sound.all():
         raise degenerate(Status.EMPTY, ~sound, n, "no row is assigned to it")
 

@@ -136,6 +136,10 @@ class MessageLength:
         out = -0.5 * np.asarray(taken)
         return float(out) if out.ndim == 0 else out
 
+    def n_held(self) -> int:
+        """None: every parameter is estimated."""
+        return 0
+
     def price(self, d: int) -> float:
         """N/2 log(n / 12): what a component's parameters take with all rows to itself, in nats.
 

@@ -15,6 +15,7 @@ from ellimix.records import Array, Detail
 from ellimix.selection.beginnings import of_labels
 from ellimix.sources.labelled import labels_of
 from ellimix.sources.memory import MemorySource
+from ellimix.starts.noise import box_of, cleaned
 
 LEAST: Final = 0.01  # of all rows: what a start leaves to the noise at least
 
@@ -67,9 +68,7 @@ def ground_of(
     weight = np.ones(len(rows)) if source.weight is None else source.weight
     if box is None:
         return Ground(rows, weight)
-    from ellimix.starts.noise import cleaned
-
-    clean = cleaned(rows, weight, random) | (labels_of(source) >= 0)
+    clean = ~cleaned(rows, source.weight, random) | (labels_of(source) >= 0)
     left, total = float(weight[~clean].sum()), float(weight.sum())
     left = max(left, LEAST * total)
     return Ground(rows[clean], weight[clean], left / float(weight[clean].sum()))
@@ -92,9 +91,6 @@ def classes_of(source: MemorySource, engine: Engine) -> Start:
 
 def noise_box(source: MemorySource, engine: Engine) -> Box:
     """The box in which the noise of a search is uniform: one for all models."""
-    from ellimix.starts.noise import box_of
-
-    whole = whole_rows(source, engine)
-    rows = np.asarray(whole.rows, dtype=np.float64)
-    weight = np.ones(len(rows)) if source.weight is None else source.weight
-    return box_of(rows, weight, whole=not np.isnan(source.rows).any())
+    projected = source.detail is not None and source.detail.projections is not None
+    rows = whole_rows(source, engine).rows if projected else source.rows
+    return box_of(rows, source.weight, not bool(np.isnan(rows).any()))

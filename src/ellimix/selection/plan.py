@@ -235,7 +235,9 @@ def engine_for(
 ) -> Engine:
     """The engine for passes over all rows."""
     full = any(family.structure.factor is not Factor.DIAGONAL for family in families)
-    return choose(name, source.n_rows, source.n_features, sum(components) * len(families), full)
+    work = sum(components) * len(families)
+    patterns = source.n_patterns
+    return choose(name, source.n_rows, source.n_features, work, full, patterns=patterns)
 
 
 def runner_for(

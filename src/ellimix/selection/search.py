@@ -65,6 +65,8 @@ class Found:
     seconds : float
     reg_covar : float
         The variance floor of all fits.
+    source : MemorySource
+        The rows as they came, with all that is known of them for the best cell's components.
     """
 
     cells: tuple[Cell, ...]
@@ -74,6 +76,7 @@ class Found:
     remarks: tuple[str, ...]
     seconds: float
     reg_covar: float
+    source: MemorySource
 
     @property
     def best(self) -> Cell:
@@ -196,7 +199,8 @@ def search(
     cells[best] = _to_its_end(cells[best], as_it_came, reg_covar, feature_names)
     notes = (*notes, *crowded, *about(cells, best, criterion, source, feature_names))
     seconds = time.monotonic() - begun
-    return Found(tuple(cells), best, criterion, notes, remarks, seconds, reg_covar)
+    fitted = as_it_came.of(cells[best].n_components)
+    return Found(tuple(cells), best, criterion, notes, remarks, seconds, reg_covar, fitted)
 
 
 def _checked(cells: list[Cell], board: Board) -> tuple[list[Cell], tuple[str, ...]]:

@@ -10,34 +10,11 @@ from numpy.typing import NDArray
 
 from ellimix.engines.base import Engine
 from ellimix.engines.incomplete import suited
-from ellimix.errors import DataError
-from ellimix.records import Array, Detail
+from ellimix.records import Detail
+from ellimix.sources.knowledge import checked_labels, prior_of
 from ellimix.sources.memory import MemorySource
 
 UNKNOWN = -1
-
-
-def prior_of(labels: NDArray[np.int64], k: int, noise: bool = False) -> Array:
-    """What labels say of the components, as `Detail.prior`: (n, k), with one more column for noise.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n,), int
-        From 0 to k - 1: the row belongs to that component, and is no noise. -1: it is not known.
-    k : int
-    noise : bool
-        Whether there is a noise component.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from ellimix.sources.labelled import prior_of
-    >>> prior_of(np.array([1, -1]), 2)
-    array([[-inf,   0.],
-           [  0.,   0.]])
-    """
-    other = np.arange(k + noise) != labels[:, None]
-    return np.where(other & (labels != UNKNOWN)[:, None], -np.inf, 0.0)
 
 
 def with_labels(source: MemorySource, labels: Any) -> MemorySource:
@@ -52,39 +29,23 @@ def with_labels(source: MemorySource, labels: Any) -> MemorySource:
     Raises
     ------
     DataError
-        The labels are not one whole number a row from -1 on, or a group has no rows that count.
+        The labels are not one whole number a row from -1 on.
     """
-    given = np.asarray(labels)
-    if given.shape != (source.n_rows,) or given.dtype.kind not in "iu":
-        raise DataError(
-            f"labels has shape {given.shape} and type {given.dtype}, expected one whole number for "
-            f"each of the {source.n_rows} rows: its group from 0 on, or -1 where it is not known."
-        )
-    known = given.astype(np.int64)
-    if known.min(initial=UNKNOWN) < UNKNOWN:
-        raise DataError(
-            f"labels holds {known.min()}: number the groups from 0, with -1 for unknown ones."
-        )
-    counted = known if source.weight is None else known[source.weight > 0.0]
-    k = int(known.max(initial=UNKNOWN)) + 1
-    empty = np.setdiff1d(np.arange(k), counted)
-    if empty.size:
-        raise DataError(
-            f"No row that counts has the label {empty[0]}, but there are labels up to {k - 1}: "
-            "number the groups without gaps."
-        )
-    if not k:
+    known = checked_labels(labels, source.n_rows, None)
+    groups = int(known.max(initial=UNKNOWN)) + 1
+    if not groups:
         return source
-    detail = replace(source.detail or Detail(), prior=prior_of(known, k + 1))
+    prior = prior_of(known, None, source.n_rows, groups + 1)
+    detail = replace(source.detail or Detail(), prior=prior)
     return replace(source, detail=detail, layouts=None, placed_for="")
 
 
-def labels_of(source: MemorySource) -> NDArray[np.int64]:
+def labels_of(source: MemorySource) -> NDArray[np.intp]:
     """The labels that `with_labels` was given, (n,); -1 for all without."""
     prior = None if source.detail is None else source.detail.prior
     if prior is None:
-        return np.full(source.n_rows, UNKNOWN, dtype=np.int64)
-    group = np.asarray(prior.argmax(axis=1), dtype=np.int64)
+        return np.full(source.n_rows, UNKNOWN, dtype=np.intp)
+    group = np.asarray(prior.argmax(axis=1), dtype=np.intp)
     return np.where((prior == 0.0).all(axis=1), UNKNOWN, group)
 
 
@@ -128,5 +89,5 @@ class Placed:
     def _widened(self, k: int) -> MemorySource:
         if not k or self.source.detail is None:
             return self.source
-        prior = prior_of(labels_of(self.source), k, self.noise)
+        prior = prior_of(labels_of(self.source), None, self.source.n_rows, k, self.noise)
         return replace(self.source, detail=replace(self.source.detail, prior=prior))

@@ -3,8 +3,7 @@
 A start knows nothing of labels: its components come in any order, and one may hold rows of two
 labels. So its means are only the seeds. They are matched to the components of the prior, the
 labelled rows' means take the place of those they match, and some rounds of k-means follow in
-which every row keeps to what it is allowed (constrained k-means: Basu, Banerjee & Mooney 2002,
-section 4).
+which every row keeps to what it is allowed (constrained k-means: Basu, Banerjee & Mooney 2002).
 """
 
 from __future__ import annotations

@@ -1,0 +1,105 @@
+"""From a GaussianMixture's constructor arguments to the fits that it asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from ellimix.covariance import Family
+from ellimix.em import Task
+from ellimix.engines import Engine, choose
+from ellimix.estimators.fixing import Wishes, holding
+from ellimix.estimators.given import GivenParameters, given_parameters
+from ellimix.estimators.matching import resumed
+from ellimix.estimators.preparing import prepared
+from ellimix.estimators.starting import first_steps
+from ellimix.inference.likelihood import MaximumLikelihood
+from ellimix.records import Factor
+from ellimix.sampling import begun_on_sample
+from ellimix.sources.memory import MemorySource
+from ellimix.starts import STARTS, Beginning, Given, Start
+
+if TYPE_CHECKING:
+    from ellimix.estimators.gaussian_mixture import GaussianMixture
+
+
+def engine_of(estimator: GaussianMixture, source: MemorySource) -> Engine:
+    """The engine that was asked for, or that suits the work."""
+    d = source.n_features
+    full = estimator._family(d).structure.factor is not Factor.DIAGONAL
+    shape = source.n_rows, d, int(estimator.n_components) * int(estimator.n_init), full
+    return choose(estimator.engine, *shape, patterns=source.n_patterns)
+
+
+def tasks_of(estimator: GaussianMixture, source: MemorySource, engine: Engine) -> list[Task]:
+    """The fits to run: one a start, or one that goes on from the last fit."""
+    k, d = int(estimator.n_components), source.n_features
+    family, floor = estimator._family(d), float(estimator.reg_covar)
+    fast = _acceleration(estimator)
+    if estimator.warm_start and hasattr(estimator, "converged_"):
+        _check_warm_start(estimator, family, k, d)
+        plain = MaximumLikelihood(family, floor, estimator.mixture_.box)
+        inference, _ = _held(estimator, plain, d)
+        old = estimator.mixture_.parameters
+        parameters, before = resumed(old, estimator.lower_bound_, inference.held)
+        tol, most = estimator.tol, estimator.max_iter
+        return [Task(inference, parameters, tol, most, before, "warm", fast)]
+    random = check_random_state(estimator.random_state)
+    start = _start(estimator)
+    ready = prepared(source, engine, start, k, estimator.noise, random)
+    inference, given = _held(estimator, MaximumLikelihood(family, floor, ready.box), d)
+    beginnings = first_steps(
+        Beginning(ready.source, engine, k, inference.moment, floor, random),
+        inference,
+        ready,
+        given,
+        estimator.n_init,
+    )
+    name = "parameters" if given.complete else start.name
+    tasks = [
+        Task(inference, b, estimator.tol, estimator.max_iter, name=name, acceleration=fast)
+        for b in beginnings
+    ]
+    if estimator.acceleration != "sample":
+        return tasks
+    return begun_on_sample(source, engine, tasks, random)
+
+
+def _held(
+    estimator: GaussianMixture, inference: MaximumLikelihood, d: int
+) -> tuple[MaximumLikelihood, GivenParameters]:
+    """The inference with what it shall hold, and the parameters that were given."""
+    arrays = estimator.weights_init, estimator.means_init, estimator.precisions_init
+    k, noise = int(estimator.n_components), inference.box is not None
+    given = given_parameters(arrays, inference.family.structure, k, d, noise)
+    wishes = Wishes(estimator.fix, estimator.equal_weights, estimator.min_weight)
+    return holding(inference, wishes, given), given
+
+
+def _acceleration(estimator: GaussianMixture) -> str | None:
+    """The accelerator; a fixed number of iterations is that many EM steps."""
+    name = "auto" if estimator.acceleration == "sample" else estimator.acceleration
+    return None if name == "auto" and estimator.tol == 0.0 else name
+
+
+def _start(estimator: GaussianMixture) -> Start:
+    if isinstance(estimator.init_params, str):
+        return STARTS[estimator.init_params]
+    return Given(np.asarray(estimator.init_params))
+
+
+def _check_warm_start(estimator: GaussianMixture, family: Family, k: int, d: int) -> None:
+    old = estimator.mixture_
+    if (old.family.name, old.n_components, old.n_features) != (family.name, k, d):
+        raise ValueError(
+            f"warm_start=True goes on from the last fit, which has {old.n_components} "
+            f"components of family {old.family.name} on {old.n_features} features; now {k} of "
+            f"{family.name} on {d} are asked for. Set warm_start=False to begin anew."
+        )
+    if (old.box is not None) != (estimator.noise is not False):
+        raise ValueError(
+            "warm_start=True goes on from the last fit: it cannot gain or lose a noise component. "
+            "Set warm_start=False to begin anew."
+        )
