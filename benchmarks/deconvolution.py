@@ -1,15 +1,16 @@
 """Measurement errors: what a fit recovers that knows of them, and the time of an iteration.
 
-    python benchmarks/deconvolution.py             20 seeds, and astroML in an environment of its own
+    python benchmarks/deconvolution.py             20 seeds; astroML gets its own environment
     python benchmarks/deconvolution.py --no-time   the recovery only
 
 Points of two Gaussians in two dimensions were measured with errors that differ from point to
 point, correlated, with standard deviations between 0.3 and 1.5 where the components' own, along
-their axes, are between 0.5 and 1.2. "plain" ignores the errors, "deconvolved" is `fit(X, errors=...)`, "without
-errors" is the fit to the points themselves, which no one has. The variance ratio is the mean over
-components and axes of fitted to true variances, along the true principal axes; the divergence is
-the Kullback-Leibler divergence of the fitted mixture from the true one in nats, the mean over
-100,000 points of the latter. Means over the seeds, with their standard errors.
+their axes, are between 0.4 and 1.2. "plain" ignores the errors, "deconvolved" is
+`fit(X, errors=...)`, "without errors" is the fit to the points themselves, which no one has. The
+variance ratio is the mean over components and axes of fitted to true variances, along the true
+principal axes; the divergence is the Kullback-Leibler divergence of the fitted mixture from the
+true one in nats, the mean over 100,000 points of the latter. Means over the seeds, with their
+standard errors.
 
 The second table is an iteration of ours beside one of astroML's XDGMM from the same parameters:
 (T(high) - T(low)) / (high - low), the median of five turns, each in one process and thread. The
@@ -27,9 +28,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from side_by_side.environment import Environments
 
 import ellimix as em
+from side_by_side.environment import Environments
 
 HERE = Path(__file__).parent
 WEIGHTS = [0.6, 0.4]
@@ -146,7 +147,9 @@ def timing(sizes: list[int], turns: int) -> bool:
         ratio = np.median(np.divide(seconds["astroML"], seconds["ellimix"]))
         ours, other = (1e3 * np.median(seconds[tool]) for tool in ("ellimix", "astroML"))
         agree &= apart < 1e-9
-        print(f"| {n:,} | {ours:.3g} ms | {other:.3g} ms | {ratio:.1f}x | {apart:.0e} |", flush=True)
+        print(
+            f"| {n:,} | {ours:.3g} ms | {other:.3g} ms | {ratio:.1f}x | {apart:.0e} |", flush=True
+        )
     return agree
 
 

@@ -12,10 +12,8 @@ Two measures: the mean log-density, in nats, of all 150 true rows, and the root 
 the filled cells, in standard deviations of their columns (ours by `impute`, the conditional mean).
 Differences are paired over the seeds, with their standard errors; positive is better for ours.
 
-The second table chooses number of components and family by BIC (`GaussianMixtureSearch`, or of a
-list of its families by single fits) from the rows with holes. The third asks how far the parameters
-from rows with holes are from those of the whole rows, in standard errors of the latter, from
-bootstrap samples of the rows: the share within 1 and 2 of them.
+The last table asks how far the parameters from rows with holes are from those of the whole rows, in
+standard errors of the latter, from bootstrap samples of the rows: the share within 1 and 2 of them.
 """
 
 from __future__ import annotations

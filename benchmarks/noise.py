@@ -2,13 +2,13 @@
 
     python benchmarks/noise.py                 10 seeds a share
 
-Rows of two Gaussians, and others that are uniform in a square around them. The adjusted Rand index
-is with the labels that the rows were drawn with, over all rows, clutter as a group of its own. "true
-parameters" is the Bayes rule: the mixture the rows were drawn from, with the uniform density of the
-square; no one can do better on average. mclust 6 gets the rows that NNclean of R's prabclus takes
-for noise (Byers & Raftery 1998; 10 neighbours), VVV with two components, from an R that has both
-(Debian: r-cran-mclust, r-cran-prabclus). scikit-learn has no noise component: its labels are those
-of two or of three Gaussians, the third for the clutter.
+Rows of two Gaussians, and others that are uniform in a square around them. The adjusted Rand
+index is with the labels that the rows were drawn with, over all rows, clutter as a group of its
+own. "true parameters" is the Bayes rule: the mixture the rows were drawn from, with the uniform
+density of the square; no one can do better on average. mclust 6 gets the rows that NNclean of R's
+prabclus takes for noise (Byers & Raftery 1998; 10 neighbours), VVV with two components, from an R
+that has both (Debian: r-cran-mclust, r-cran-prabclus). scikit-learn has no noise component: its
+labels are those of two or of three Gaussians, the third for the clutter.
 
 Differences are paired over the seeds, with their standard errors; positive is better for ours.
 """
