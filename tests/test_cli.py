@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import json
 import shlex
 import subprocess
@@ -11,40 +10,15 @@ import sys
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
 import ellimix as em
-from ellimix.cli.app import run
+from commands import refused
 from ellimix.cli.choice import parsed_components, progress_bar
 
 IRIS, NAMES = em.datasets.iris()
 FAITHFUL = str(em.datasets.path("faithful"))
 FAITHFUL_ROWS, _ = em.datasets.faithful()
-
-
-@pytest.fixture
-def cli(capsys, tmp_path, monkeypatch):
-    """Runs a command in an empty folder: exit code, standard output, standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        code = run([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
-
-
-def refused(result, *words):
-    code, out, err = result
-    assert code == 2
-    assert out == ""
-    assert err.startswith("ellimix: ")
-    assert err.count("\n") == 1
-    for word in words:
-        assert word in err
 
 
 def test_fit_prints_a_summary(cli):
@@ -219,39 +193,6 @@ def test_fit_writes_model_picture_and_json(cli, tmp_path):
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_formats_agree(cli, tmp_path):
-    table = pa.table(dict(zip(NAMES, IRIS.T, strict=True)))
-    parquet.write_table(table, tmp_path / "a.parquet")
-    np.save(tmp_path / "a.npy", IRIS)
-    text = em.datasets.path("iris").read_text(encoding="utf-8")
-    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
-    (tmp_path / "a.tsv").write_text(text.replace(",", "\t"), encoding="utf-8")
-    german = "\n".join(line.replace(",", ";").replace(".", ",") for line in text.splitlines())
-    (tmp_path / "german.csv").write_text(german, encoding="utf-8")
-    (tmp_path / "headless.csv").write_text(text.split("\n", 1)[1], encoding="utf-8")
-    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(text.encode()))
-    found = set()
-    for name in ("a.parquet", "a.npy", "a.csv", "a.tsv", "german.csv", "headless.csv", "a.csv.gz"):
-        code, out, _ = cli("fit", name, "--components", 3, "--json")
-        assert code == 0, name
-        found.add(json.loads(out)["log_likelihood"])
-    assert len(found) == 1
-
-
-def test_what_is_left_out_is_said(cli, tmp_path):
-    lines = ["name,a,b,c"] + [f"n{i},{a},{b},{c}" for i, (a, b, c, _) in enumerate(IRIS)]
-    lines[3] = "n2,4.7,,1.3"
-    lines[9] = "n8,4.4,NA,1.4"
-    (tmp_path / "x.csv").write_text("\n".join(lines), encoding="utf-8")
-    _, out, _ = cli("fit", "x.csv", "--components", 2)
-    assert "148 rows, 3 columns" in out
-    assert "Left out the column(s) name, which do not hold numbers. To keep one," in out
-    assert "Left out 2 of 150 rows with missing values. Most (2) are missing in 'b'" in out
-    _, out, _ = cli("fit", "x.csv", "--components", 2, "--columns", "a,c")
-    assert "150 rows, 2 columns" in out
-    assert "Left out" not in out
-
-
 def test_weights_are_repetition(cli, tmp_path):
     rows = em.datasets.faithful()[0]
     weight = np.random.default_rng(0).integers(0, 3, len(rows))
@@ -270,29 +211,6 @@ def test_weights_are_repetition(cli, tmp_path):
     assert weighted["feature_names"] == ["x", "y"]
     for key in ("log_likelihood", "bic"):
         np.testing.assert_allclose(weighted[key], repeated[key], rtol=1e-6)
-
-
-def test_predict(cli, tmp_path):
-    cli("fit", em.datasets.path("iris"), "--components", 3, "--out", "m.json")
-    text = em.datasets.path("iris").read_text(encoding="utf-8").splitlines()
-    text[2] = "4.9,,1.4,0.2"
-    header = "species," + text[0]
-    (tmp_path / "new.csv").write_text(
-        "\n".join([header, *("x," + line for line in text[1:])]), encoding="utf-8"
-    )
-    code, out, err = cli("predict", "m.json", "new.csv", "--out", "labels.csv")
-    assert (code, out) == (0, "")
-    assert err == "1 row(s) with missing values have empty cells.\n"
-    lines = (tmp_path / "labels.csv").read_text(encoding="utf-8").splitlines()
-    names = ["label", "responsibility_0", "responsibility_1", "responsibility_2", "log_density"]
-    assert lines[0].split(",") == names
-    assert lines[2] == ",,,,"
-    values = np.array([[float(x) for x in line.split(",")] for line in lines[3:]])
-    model = em.GaussianMixture.load(tmp_path / "m.json")
-    np.testing.assert_array_equal(values[:, 0], model.mixture_.predict(IRIS[2:]))
-    np.testing.assert_array_equal(values[:, 1:4], model.mixture_.responsibilities(IRIS[2:]))
-    np.testing.assert_array_equal(values[:, 4], model.mixture_.log_density(IRIS[2:]))
-    assert cli("predict", "m.json", "new.csv")[1].splitlines() == lines
 
 
 def test_sample(cli):
@@ -319,7 +237,7 @@ def test_refusals_write_nothing(cli, tmp_path):
     (tmp_path / "empty.csv").write_text("", encoding="utf-8")
     (tmp_path / "header.csv").write_text("a,b\n", encoding="utf-8")
     (tmp_path / "text.csv").write_text("a,b\nx,y\nz,w\n", encoding="utf-8")
-    (tmp_path / "gaps.csv").write_text("a,b\n1,\n,2\n", encoding="utf-8")
+    (tmp_path / "gaps.csv").write_text("a,b,w\n1,,\n,,2\n", encoding="utf-8")
     (tmp_path / "ragged.csv").write_text("a,b\n1,2\n3\n", encoding="utf-8")
     (tmp_path / "data.xyz").write_text("a\n1\n", encoding="utf-8")
     (tmp_path / "bad.parquet").write_bytes(b"PAR1nonsense")
@@ -334,7 +252,10 @@ def test_refusals_write_nothing(cli, tmp_path):
     refused(cli("fit", "empty.csv", *write), "empty.csv is empty")
     refused(cli("fit", "header.csv", *write), "has no rows")
     refused(cli("fit", "text.csv", *write), "no numeric column", "a, b")
-    refused(cli("fit", "gaps.csv", *write), "no row without missing values", "--columns")
+    refused(
+        cli("fit", "gaps.csv", "--columns", "a", "--weights", "w", *write),
+        "no row with anything observed in a, and a weight in 'w'",
+    )
     refused(cli("fit", "ragged.csv", *write), "cannot be read as CSV")
     refused(cli("fit", "data.xyz", *write), "unknown format")
     refused(cli("fit", "bad.parquet", *write), "cannot be read as Parquet")

@@ -9,7 +9,7 @@ from ellimix.engines import ENGINES
 from ellimix.errors import DataError
 from ellimix.records import Moment
 from ellimix.sources.memory import MemorySource
-from ellimix.starts import STARTS, Beginning
+from ellimix.starts import STARTS, Beginning, constrained
 from ellimix.starts.constrained import Constrained
 
 ENGINE = ENGINES["numpy"]
@@ -123,6 +123,32 @@ def test_more_components_than_labels(name):
     nearest = np.abs(sums.means()[:, None] - CENTERS).sum(axis=2).argmin(axis=1)
     assert nearest[:2].tolist() == [2, 1]
     assert (sums.n > 0.0).all()
+
+
+def test_labelled_means_are_the_seeds(monkeypatch):
+    monkeypatch.setattr(constrained, "ROUNDS", 0)
+    rows = np.arange(10.0)[:, None]
+    prior = np.zeros((10, 2))
+    prior[0, 1] = prior[1, 0] = -np.inf  # 0 and 1 are labelled: all from 1 on are nearer to 1
+    assert begin("kmeans", prior, rows, k=2).n.tolist() == [1.0, 9.0]
+    prior[1] = 0.0  # one label: the other mean is the start's, of 0 to 4 or of 5 to 9
+    assert begin("kmeans", prior, rows, k=2).n.tolist() == [4.0, 6.0]
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1], [1, 0, 2]])
+def test_means_are_matched_so_that_most_weight_is_allowed(monkeypatch, order):
+    monkeypatch.setattr(constrained, "ROUNDS", 0)
+    rows, labels = clusters()
+    named = np.array(order)[labels]
+    prior = np.where((named[:, None] + 1) % K == np.arange(K), -np.inf, 0.0)  # two of three each
+    for c in range(K):  # and some rows that the wrong one of the two is not allowed
+        prior[np.flatnonzero(named == c)[:9], (c + 2) % K] = -np.inf
+        prior[np.flatnonzero(named == c)[:9], (c + 1) % K] = 0.0
+    sums = begin("kmeans", prior, rows)
+    for c in range(K):
+        own = rows[named == c].mean(axis=0)
+        gap = np.abs(sums.means() - own).sum(axis=1)
+        assert gap.argmin() == c
 
 
 def test_a_soft_prior_moves_rows_and_decides_the_order():

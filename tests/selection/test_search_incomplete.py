@@ -34,16 +34,9 @@ from ellimix.selection.search import search
 from ellimix.sources.knowledge import prior_of
 from ellimix.sources.labelled import Placed, labels_of, with_labels
 from ellimix.sources.memory import MemorySource
+from searched_cells import assert_same_cells, holed
 
 LIGHTEST = Effort(rounds=1, cells=1, random=1, trees=1)
-
-
-def holed(rows, share=0.1, seed=0):
-    """The rows with holes at random; each keeps a value."""
-    rng = np.random.default_rng(seed)
-    holes = rng.random(rows.shape) < share
-    holes[np.arange(len(rows)), rng.integers(rows.shape[1], size=len(rows))] = False
-    return np.where(holes, np.nan, rows)
 
 
 def two_groups(n=160, seed=0):
@@ -78,15 +71,6 @@ def log_densities(mixture, rows, allowed=None):
         ]
         out[i] = np.log(sum(parts))
     return out
-
-
-def assert_same_cells(one, other, rtol):
-    assert one.best_index == other.best_index
-    for a, b in zip(one.cells, other.cells, strict=True):
-        assert a.verdict is b.verdict
-        np.testing.assert_allclose(a.log_likelihood, b.log_likelihood, rtol=rtol)
-        np.testing.assert_allclose(a.entropy, b.entropy, rtol=rtol, atol=1e-5)
-        assert a.weight == b.weight
 
 
 # -- order, repetitions, and rows that do not count

@@ -32,12 +32,15 @@ def fit(
     covariance: str = "auto",
     columns: str | None = None,
     weights: str | None = None,
+    noise: Annotated[bool, Parameter(negative="")] = False,
     out: Path | None = None,
     plot: Path | None = None,
     seed: int = 0,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Fit a mixture to a file and print what it found.
+
+    Empty cells are missing values: such rows count with what is observed of them.
 
     Parameters
     ----------
@@ -53,6 +56,8 @@ def fit(
         Names of the columns to use, with commas between; by default all numeric ones.
     weights
         A column of row weights.
+    noise
+        Add a uniform noise component for rows that belong to no group; their label is -1.
     out
         Write the model to this JSON file.
     plot
@@ -65,7 +70,9 @@ def fit(
     from ellimix.cli.jobs import FitOptions, fit_file
 
     names = _names(columns)
-    options = FitOptions(data, components, covariance, names, weights, out, plot, seed, json)
+    options = FitOptions(
+        data, components, covariance, names, weights, out, plot, seed, json, noise=noise
+    )
     fit_file(options, Console())
 
 
@@ -81,6 +88,7 @@ def select(
     top: int = 10,
     columns: str | None = None,
     weights: str | None = None,
+    noise: Annotated[bool, Parameter(negative="")] = False,
     out: Path | None = None,
     plot: Path | None = None,
     seed: int = 0,
@@ -108,6 +116,8 @@ def select(
         Names of the columns to use, with commas between; by default all numeric ones.
     weights
         A column of row weights.
+    noise
+        Add a uniform noise component for rows that belong to no group; their label is -1.
     out
         Write the best model to this JSON file.
     plot
@@ -127,6 +137,7 @@ def select(
         criterion,
         seed,
         time_budget,
+        noise=noise,
     )
     select_file(
         SelectOptions(data, asked, _names(columns), weights, top, out, plot, json), Console()
@@ -137,7 +148,8 @@ def select(
 def predict(model: Path, data: Path, /, *, out: Path | None = None) -> None:
     """Label the rows of a file: component, responsibilities, log-density.
 
-    Rows with missing values keep their place, with empty cells.
+    Rows with missing values are labelled by what is observed of them; those with nothing observed
+    keep their place, with empty cells. The label of noise is -1.
 
     Parameters
     ----------
@@ -151,6 +163,50 @@ def predict(model: Path, data: Path, /, *, out: Path | None = None) -> None:
     from ellimix.cli.jobs import predict_file
 
     predict_file(model, data, out)
+
+
+@app.command
+def impute(
+    data: Path,
+    /,
+    *,
+    out: Path,
+    model: Path | None = None,
+    components: int | None = None,
+    covariance: str = "auto",
+    columns: str | None = None,
+    draws: int | None = None,
+    seed: int = 0,
+) -> None:
+    """Fill in the missing values of a file by a mixture.
+
+    All columns are written as they are, with what the mixture expects in the empty cells of those
+    that are used.
+
+    Parameters
+    ----------
+    data
+        A .csv, .tsv, .parquet or .npy file.
+    out
+        Write the filled table here (.csv, .tsv, .parquet).
+    model
+        A file that `fit --out` wrote; without it a mixture is fitted to the data.
+    components
+        Number of components. Without it, 1 to 9 are tried and BIC chooses.
+    covariance
+        Covariance family, as for fit; with auto all are tried and BIC chooses.
+    columns
+        Names of the columns to use and fill, with commas between; by default all numeric ones.
+    draws
+        Write so many tables, OUT-1, OUT-2, ..., with values drawn at random, for multiple
+        imputation: each from a fit to the rows with random weights.
+    seed
+        Seed of the starts and draws.
+    """
+    from ellimix.cli.imputing import ImputeOptions, impute_file
+
+    options = ImputeOptions(data, out, model, components, covariance, _names(columns), draws, seed)
+    impute_file(options, Console())
 
 
 @app.command

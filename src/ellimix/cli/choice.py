@@ -38,6 +38,8 @@ class Asked:
     time_budget : float or None
         Seconds.
     engine : str
+    noise : bool
+        Whether each model has a noise component besides.
     """
 
     families: str | tuple[str, ...] = ALL
@@ -46,6 +48,7 @@ class Asked:
     seed: int = 0
     time_budget: float | None = None
     engine: str = "auto"
+    noise: bool = False
 
 
 def chosen(table: Table, source: MemorySource, asked: Asked) -> Found:
@@ -69,6 +72,7 @@ def chosen(table: Table, source: MemorySource, asked: Asked) -> Found:
             time_budget=asked.time_budget,
             tell=tell,
             feature_names=table.names,
+            noise=asked.noise,
         )
 
 

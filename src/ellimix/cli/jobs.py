@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -40,13 +40,13 @@ class FitOptions:
     seed: int = 0
     json: bool = False
     engine: str = "auto"
+    noise: bool = False
 
 
 def fit_file(options: FitOptions, console: Console) -> Summary:
     """Read, fit, write, print: in this order, so that a refusal writes nothing."""
     check_places(options.out, options.plot)
-    if options.components is not None and options.components < 1:
-        raise DataError(f"--components must be at least 1, but is {options.components}.")
+    check_components(options.components)
     if options.plot is not None:
         check_picture(options.plot)
     table = read_table(options.data, options.columns, options.weights)
@@ -68,13 +68,16 @@ def predict_file(model: Path, data: Path, out: Path | None) -> None:
     """Labels, responsibilities and log-densities of a file's rows, as CSV."""
     check_places(out)
     mixture = load(model)
-    table = _columns_of(mixture, data, model)
+    table = columns_of(mixture, data, model)
     log_joint = mixture.log_joint(table.rows)
     log_density, shares = normalise(log_joint.T)
     k = mixture.n_components
-    header = ["label", *(f"responsibility_{j}" for j in range(k)), "log_density"]
-    lines = iter(zip(log_joint.argmax(axis=1), shares.T, log_density, strict=True))
-    empty = [""] * (k + 2)
+    columns = [str(j) for j in range(k)] + ["noise"] * (mixture.box is not None)
+    header = ["label", *(f"responsibility_{name}" for name in columns), "log_density"]
+    labels = log_joint.argmax(axis=1)
+    labels[labels == k] = -1
+    lines = iter(zip(labels, shares.T, log_density, strict=True))
+    empty = [""] * len(header)
 
     def cells() -> Iterable[Sequence[str]]:
         for kept in table.kept:
@@ -85,7 +88,7 @@ def predict_file(model: Path, data: Path, out: Path | None) -> None:
             yield [str(label), *(repr(float(r)) for r in share), repr(float(density))]
 
     if missing := int((~table.kept).sum()):
-        print(f"{missing} row(s) with missing values have empty cells.", file=sys.stderr)
+        print(f"{missing} row(s) with nothing observed have empty cells.", file=sys.stderr)
     _write_csv(out, header, cells())
 
 
@@ -128,25 +131,35 @@ def demonstrate(folder: Path, console: Console) -> None:
         console.print(f"  {path}  ({what})", highlight=False, soft_wrap=True)
 
 
+def check_components(components: int | None) -> None:
+    """Raise `DataError` for a number of components below 1."""
+    if components is not None and components < 1:
+        raise DataError(f"--components must be at least 1, but is {components}.")
+
+
+def asked_for(components: int | None, covariance: str, seed: int) -> Asked:
+    """What a search is asked for where some of it may be left open."""
+    return Asked(
+        ALL if covariance == AUTO else covariance,
+        COMPONENTS if components is None else (components,),
+        seed=seed,
+    )
+
+
 def _fit(table: Table, options: FitOptions) -> Summary:
     source = MemorySource(table.rows, table.weight)
-    asked = Asked(
-        ALL if options.covariance == AUTO else options.covariance,
-        COMPONENTS if options.components is None else (options.components,),
-        seed=options.seed,
-        engine=options.engine,
-    )
-    found = chosen(table, source, asked)
+    asked = asked_for(options.components, options.covariance, options.seed)
+    found = chosen(table, source, replace(asked, engine=options.engine, noise=options.noise))
     places = {"model": options.out, "plot": options.plot}
     files = {what: str(path) for what, path in places.items() if path is not None}
     return Summary.of(found, table, source, str(options.data), files, found.reg_covar)
 
 
-def _columns_of(mixture: Mixture, data: Path, model: Path) -> Table:
+def columns_of(mixture: Mixture, data: Path, model: Path) -> Table:
     """The model's columns of a file, in the model's order."""
     if mixture.feature_names is not None:
-        return read_table(data, mixture.feature_names)
-    table = read_table(data)
+        return read_table(data, mixture.feature_names, empty=True)
+    table = read_table(data, empty=True)
     if len(table.names) != mixture.n_features:
         raise DataError(
             f"{model} is a model of {mixture.n_features} unnamed columns, but {data} has "

@@ -14,6 +14,8 @@ from rich.table import Table as RichTable
 
 from ellimix.cli.choice import Asked, chosen
 from ellimix.cli.places import check_picture, check_places, picture_of, write_picture
+from ellimix.cli.summary import missing_of, notes_of
+from ellimix.density.mixture import Mixture
 from ellimix.persist import save
 from ellimix.selection import table as tables
 from ellimix.selection.cells import Cell
@@ -48,7 +50,9 @@ def select_file(options: SelectOptions, console: Console) -> Found:
         check_picture(options.plot)
     table = read_table(options.data, options.columns, options.weights)
     found = chosen(table, MemorySource(table.rows, table.weight), options.asked)
-    comparison = tables.compare(found.cells, found.criterion, options.top)
+    comparison = tables.compare(
+        found.cells, found.criterion, options.top, n_rows=table.rows.shape[0]
+    )
     if options.plot is not None:
         from ellimix.plots import selection_plot
 
@@ -71,10 +75,12 @@ def command_of(best: Cell, options: SelectOptions) -> str:
         words += ["--columns", ",".join(options.columns)]
     if options.weights is not None:
         words += ["--weights", options.weights]
+    if options.asked.noise:
+        words += ["--noise"]
     return shlex.join(words)
 
 
-def _mixture(cell: Cell) -> Any:
+def _mixture(cell: Cell) -> Mixture:
     if cell.report is None or cell.report.mixture is None:
         raise AssertionError("the best cell has a mixture")
     return cell.report.mixture.by_weight()
@@ -95,7 +101,8 @@ def _as_dict(found: Found, table: Table, options: SelectOptions) -> dict[str, An
         "criterion": found.criterion,
         "best": tables.plain([rows[found.best_index]])[0],
         "cells": tables.plain([rows[i] for i in order(found.cells, found.criterion)]),
-        "notes": [*table.ignored, *found.said],
+        "missing": missing_of(table),
+        "notes": [*notes_of(table), *found.said],
         "seconds": found.seconds,
         "command": command_of(found.best, options),
         "files": _files(options),
@@ -121,9 +128,11 @@ def _print(
         say(note)
     best = found.best
     plural = "" if best.n_components == 1 else "s"
-    words = _mixture(best).family.words
-    say(f"\nBest: {best.name}, {words}, with {best.n_components} component{plural}")
-    for note in (*table.ignored, *found.said):
+    mixture = _mixture(best)
+    noise = "" if mixture.box is None else f" and noise ({mixture.noise_weight:.1%})"
+    words = mixture.family.words
+    say(f"\nBest: {best.name}, {words}, with {best.n_components} component{plural}{noise}")
+    for note in (*notes_of(table), *found.said):
         say(f"Note: {note}")
     for what, path in _files(options).items():
         say(f"Wrote the {what} to {path}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -9,15 +10,17 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from ellimix.covariance import name_for
 from ellimix.density.mixture import UNCERTAIN, Mixture, Scores
 from ellimix.report import FitReport
 from ellimix.selection import criteria
 from ellimix.selection import table as tables
 from ellimix.selection.search import Found
 from ellimix.sources.memory import MemorySource
-from ellimix.sources.tables import Table
+from ellimix.sources.tables import ASSUMED, Table, percent
 
 CELL = 18  # characters that a mean and its deviation need at most
+MOST_COLUMNS = 12  # shown with their missing values
 MARGIN = 28  # and what stands to the left of them in a row of a component
 
 
@@ -70,6 +73,14 @@ class Summary:
         p = self.mixture.n_parameters
         return criteria.icl(s.log_likelihood, p, s.weight, s.classification)
 
+    @property
+    def noise(self) -> dict[str, float] | None:
+        """Weight and count of the noise component, where there is one."""
+        if self.mixture.box is None:
+            return None
+        weight = self.mixture.noise_weight
+        return {"weight": weight, "count": weight * self.scores.weight}
+
     def components(self) -> list[dict[str, Any]]:
         """Weight, count, means and standard deviations of each component."""
         deviations = np.sqrt(self.mixture.variances())
@@ -86,7 +97,7 @@ class Summary:
 
     def notes(self) -> tuple[str, ...]:
         """What was left out, and what a careful reader should know of the fit."""
-        return (*self.table.ignored, *self.found.said, *self.report.warnings())
+        return (*notes_of(self.table), *self.found.said, *self.report.warnings())
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -109,6 +120,8 @@ class Summary:
             "start": report.start,
             "reg_covar": self.reg_covar,
             "components": self.components(),
+            "noise": self.noise,
+            "missing": missing_of(self.table),
             "cells": tables.plain(tables.rows(found.cells, found.criterion)),
             "notes": list(self.notes()),
             "files": self.files,
@@ -117,29 +130,27 @@ class Summary:
 
 def print_summary(summary: Summary, console: Console) -> None:
     """The summary as text."""
-    mixture, scores = summary.mixture, summary.scores
-    n = summary.table.rows.shape[0]
-    weighted = "" if summary.table.weight is None else f", total weight {scores.weight:,.6g}"
-    plural = "" if mixture.n_components == 1 else "s"
+    mixture, scores, table = summary.mixture, summary.scores, summary.table
+    n = table.rows.shape[0]
+    weighted = "" if table.weight is None else f", total weight {scores.weight:,.6g}"
     say = _plain(console)
     say(f"{summary.data}: {n:,} rows{weighted}, {mixture.n_features} columns")
-    say(
-        f"Mixture of {mixture.n_components} Gaussian component{plural}, {mixture.family.words} "
-        f"({summary.found.best.name}){_chosen(summary)}\n"
-    )
+    if table.missing.any():
+        _print_missing(table, console)
+    say(f"{model_of(summary.found)}\n")
     say(
         f"  log-likelihood {scores.log_likelihood:,.3f}    parameters {mixture.n_parameters}\n"
         f"  BIC {summary.bic:,.3f}    ICL {summary.icl:,.3f}    (smaller is better)\n"
     )
-    for table in _tables(summary, console.width):
-        console.print(table)
+    for part in _tables(summary, console.width):
+        console.print(part)
     share = scores.uncertain / scores.weight
-    what = "rows" if summary.table.weight is None else "of the weight"
+    what = "rows" if table.weight is None else "of the weight"
     say(
         f"Uncertain {what}: {scores.uncertain:,.6g} ({share:.1%}), whose most probable component "
         f"has a probability below {UNCERTAIN}."
     )
-    for note in summary.notes():
+    for note in (*table.ignored, *summary.notes()[len(notes_of(table)) :]):
         say(f"Note: {note}")
     for what, path in summary.files.items():
         say(f"Wrote the {what} to {path}")
@@ -152,9 +163,56 @@ def _plain(console: Console) -> Any:
     return say
 
 
-def _chosen(summary: Summary) -> str:
-    """Among how many the model was chosen, and how far behind the next one is."""
-    found = summary.found
+def _print_missing(table: Table, console: Console) -> None:
+    """What is missing, and what is assumed of it; by column where there are several."""
+    say, shares = _plain(console), table.missing
+    lacking = np.flatnonzero(shares)
+    where = f" (all in {table.names[lacking[0]]})" if lacking.size == 1 < shares.size else ""
+    say(f"{percent(shares.mean())} of the cells are missing{where}, {ASSUMED}\n")
+    if lacking.size == 1:
+        return
+    shown = RichTable("column", box=None, pad_edge=False, header_style="bold")
+    for heading in ("missing", "share"):
+        shown.add_column(heading, justify="right", no_wrap=True)
+    counts = np.isnan(table.rows).sum(axis=0)
+    worst = lacking[np.argsort(-counts[lacking], kind="stable")]
+    for j in worst[:MOST_COLUMNS]:
+        shown.add_row(table.names[j], f"{counts[j]:,}", percent(shares[j]))
+    console.print(shown)
+    if lacking.size > MOST_COLUMNS:
+        say(f"and {lacking.size - MOST_COLUMNS} more columns with fewer")
+    say("")
+
+
+def missing_of(table: Table) -> dict[str, float]:
+    """Share of missing values by column, for JSON."""
+    return dict(zip(table.names, map(float, table.missing), strict=True))
+
+
+def notes_of(table: Table) -> tuple[str, ...]:
+    """What was left out of a table, and what is missing."""
+    return (*table.ignored, table.about_missing) if table.about_missing else table.ignored
+
+
+def in_words(mixture: Mixture) -> str:
+    """A mixture in words."""
+    plural = "" if mixture.n_components == 1 else "s"
+    noise = "" if mixture.box is None else " and noise"
+    name = name_for(mixture.family, mixture.n_features)
+    return (
+        f"Mixture of {mixture.n_components} Gaussian component{plural}{noise}, "
+        f"{mixture.family.words} ({name})"
+    )
+
+
+def model_of(found: Found) -> str:
+    """The best model in words, among how many it was chosen, and how far behind the next one is."""
+    if found.best.mixture is None:
+        raise AssertionError("the best cell has a mixture")
+    return in_words(found.best.mixture) + _chosen(found)
+
+
+def _chosen(found: Found) -> str:
     if len(found.cells) == 1:
         return ""
     families = {cell.name for cell in found.cells}
@@ -184,7 +242,10 @@ def _tables(summary: Summary, width: int) -> list[RichTable]:
     left = max(map(len, summary.names)) + 1
     parts, columns = summary.components(), max(1, (width - left) // CELL)
     groups = (parts[i : i + columns] for i in range(0, len(parts), columns))
-    return [_by_feature(group, summary.names) for group in groups]
+    tables = [_by_feature(group, summary.names) for group in groups]
+    if summary.noise is not None:
+        tables.append(_noise_alone(summary.noise))
+    return tables
 
 
 def _by_component(summary: Summary) -> RichTable:
@@ -195,10 +256,20 @@ def _by_component(summary: Summary) -> RichTable:
     for part in summary.components():
         table.add_row(
             str(part["component"]),
-            f"{part['weight']:.3f}",
-            f"{part['count']:,.1f}",
+            *_amount(part),
             *(_spread(part, name) for name in summary.names),
         )
+    if summary.noise is not None:
+        table.add_row("noise", *_amount(summary.noise))
+    return table
+
+
+def _noise_alone(noise: Mapping[str, float]) -> RichTable:
+    """The noise component, which has no features to set in a column."""
+    table = RichTable("", box=None, pad_edge=False, header_style="bold")
+    for heading in ("weight", "count"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_row("noise", *_amount(noise))
     return table
 
 
@@ -208,12 +279,18 @@ def _by_feature(parts: list[dict[str, Any]], names: tuple[str, ...]) -> RichTabl
     for part in parts:
         heading = f"component {part['component']}"
         table.add_column(heading, justify="right", min_width=CELL - 2, no_wrap=True)
-    table.add_row("weight", *(f"{part['weight']:.3f}" for part in parts))
-    table.add_row("count", *(f"{part['count']:,.1f}" for part in parts))
+    weights, counts = zip(*map(_amount, parts), strict=True)
+    table.add_row("weight", *weights)
+    table.add_row("count", *counts)
     for name in names:
         table.add_row(name, *(_spread(part, name) for part in parts))
     return table
 
 
-def _spread(part: dict[str, Any], name: str) -> str:
+def _amount(part: Mapping[str, Any]) -> tuple[str, str]:
+    """Weight and count."""
+    return f"{part['weight']:.3f}", f"{part['count']:,.1f}"
+
+
+def _spread(part: Mapping[str, Any], name: str) -> str:
     return f"{part['mean'][name]:.4g} ± {part['standard_deviation'][name]:.3g}"

@@ -3,8 +3,8 @@
 It stands around another one. A block's rows are told apart once:
 
 - whole rows without anything else known go to the other engine, as they are;
-- rows with missing values or a prior go through potentials with coordinates integrated out
-  (`patterns`), a pattern at a time;
+- rows with missing values or a prior go through potentials with coordinates integrated out, a
+  pattern at a time (`patterns`) or, where passes are compiled, all at once (`compiled_patterns`);
 - rows with errors, projections or intervals go one by one (`uncertain`).
 
 All three give the same sums, expected under the model given what is known: nothing above an engine
@@ -89,13 +89,14 @@ class IncompleteEngine:
         """The rows of a block, told apart and laid out."""
         rows, detail = block.rows, block.detail
         special = _special(block)
-        by_pattern = ~special
-        if detail is None or detail.prior is None:
-            by_pattern &= np.isnan(rows).any(axis=1)
+        by_pattern = np.isnan(rows).any(axis=1)
+        if detail is not None and detail.prior is not None:
+            by_pattern |= (detail.prior != 0.0).any(axis=1)
+        by_pattern &= ~special
         whole = np.flatnonzero(~(special | by_pattern))
         rest: list[Part] = []
         if by_pattern.any():
-            rest += patterns_of(rows, block.weight, detail, np.flatnonzero(by_pattern))
+            rest += self._by_pattern(block, np.flatnonzero(by_pattern))
         if special.any():
             rest += uncertain_of(block, np.flatnonzero(special))
         if not rest:
@@ -160,6 +161,14 @@ class IncompleteEngine:
             "Rows of which not all is known have no sums under given responsibilities alone: "
             "starts are made from rows that were filled in."
         )
+
+    def _by_pattern(self, block: Block, index: NDArray[np.intp]) -> list[Part]:
+        if not self.compiled:
+            return [*patterns_of(block.rows, block.weight, block.detail, index)]
+        # numba is an optional package
+        from ellimix.engines.compiled_patterns import compiled_patterns
+
+        return [compiled_patterns(block.rows, block.weight, block.detail, index)]
 
     def _parts(self, block: Block) -> Parts:
         return block.layout if isinstance(block.layout, Parts) else self.place(block)

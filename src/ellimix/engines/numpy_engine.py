@@ -151,16 +151,16 @@ def _groups(components: int, columns: Array) -> Iterator[slice]:
 def log_potentials(potentials: Potentials, columns: Array) -> Array:
     """(..., k, n)."""
     *lead, k, d = potentials.center.shape
-    m = prod(lead) * k  # d may be 0: where nothing of a row is observed
-    center = potentials.center.reshape(m, d)
+    fits = prod(lead)  # not -1: d is 0 where all coordinates are integrated out
+    center = potentials.center.reshape(fits * k, d)
     out = np.empty((center.shape[0], columns.shape[1]))
     with np.errstate(over="ignore", invalid="ignore"):
         if potentials.shape is Factor.SHARED:
-            _shared(potentials, columns, out.reshape(center.shape[0] // k, k, out.shape[1]))
+            _shared(potentials, columns, out.reshape(fits, k, out.shape[1]))
         elif potentials.shape is Factor.DIAGONAL:
-            _diagonal(center, potentials.factor.reshape(m, d), columns, out)
+            _diagonal(center, potentials.factor.reshape(fits * k, d), columns, out)
         else:
-            _full(center, potentials.factor.reshape(m, d, d), columns, out)
+            _full(center, potentials.factor.reshape(fits * k, d, d), columns, out)
         out *= -0.5
         out += potentials.offset.reshape(-1, 1)
         # inf - inf: beyond the range of double precision
@@ -186,13 +186,9 @@ def _full(center: Array, factor: Array, columns: Array, out: Array) -> None:
 def _shared(potentials: Potentials, columns: Array, out: Array) -> None:
     # Rows are whitened once a fit, not once a component, about the centers' mean: whitening raw
     # rows would lose the digits that an offset of the data takes.
-    k, d = potentials.center.shape[-2:]
-    fits = zip(
-        potentials.center.reshape(len(out), k, d),
-        potentials.factor.reshape(len(out), d, d),
-        out,
-        strict=True,
-    )
+    *lead, k, d = potentials.center.shape
+    centers = potentials.center.reshape(prod(lead), k, d)
+    fits = zip(centers, potentials.factor.reshape(prod(lead), d, d), out, strict=True)
     for center, factor, distances in fits:
         middle = center.mean(axis=0)
         white = factor.T @ (columns - middle[:, None])

@@ -16,10 +16,12 @@ Inside, arrays are laid out cells first and boxes last: (c, m), (c, c, m).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr, ndtri_exp
 
 from ellimix.records import Array
@@ -29,7 +31,9 @@ NEGLIGIBLE = 40.0  # nats below the highest density: e^-40 is 4e-18
 TAIL = -5.0  # beyond it the closed form loses digits of the variance
 NARROW = 3.0  # standard deviations: between bounds closer than this it loses some, too
 NODES, FEW_NODES = 24, 8  # of the rule for one cell; few where only the region is looked for
-PANEL_NODES, SEARCH_POINTS, SEARCHES = 16, 13, 3  # two cells
+PANEL_NODES, STEEP_NODES = 10, 14  # of each of six panels for two cells, of ten where it is steep
+STEEP = 1.5  # ratio of what the second cell takes from the first to its own standard deviation
+SEARCH_POINTS, SEARCHES, STEEP_SEARCHES, HALVINGS = 13, 2, 5, 6
 POINTS = 509  # of the lattice
 BATCH_VALUES = 1 << 17  # in each array of a batch of boxes: 1 MiB
 
@@ -40,6 +44,9 @@ class Truncated(NamedTuple):
     log_probability: Array
     mean: Array
     covariance: Array
+
+
+Method = Callable[[Array, Array, Array], Truncated]
 
 
 def rectangle(mean: Array, covariance: Array, lower: Array, upper: Array) -> Truncated:
@@ -117,17 +124,20 @@ def box(root: Array, lower: Array, upper: Array) -> Truncated:
     if c == 1:
         own = interval(lower[0] / diagonal[0], upper[0] / diagonal[0])
         return Truncated(own.log_probability, own.mean[None], own.covariance[None, None])
-    out = Truncated(np.empty(m), np.empty((c, m)), np.empty((c, c, m)))
     below = np.tril_indices(c, -1)
     together = (root[below] != 0.0).any(axis=0)
-    method, points = (_two, 4 * PANEL_NODES) if c == 2 else (_lattice, c * POINTS)
-    for method_, which, size in (
-        (_independent, np.flatnonzero(~together), BATCH_VALUES // c),
-        (method, np.flatnonzero(together), max(1, BATCH_VALUES // points)),
-    ):
+    parts: list[tuple[Method, NDArray[np.bool_], int]] = [(_independent, ~together, c)]
+    if c == 2:
+        steep = np.abs(root[1, 0]) > STEEP * root[1, 1]
+        parts += [(_two, together & ~steep, 6 * PANEL_NODES), (_steep, steep, 10 * STEEP_NODES)]
+    else:
+        parts += [(_lattice, together, c * POINTS)]
+    out = Truncated(np.empty(m), np.empty((c, m)), np.empty((c, c, m)))
+    for method, boxes, points in parts:
+        which, size = np.flatnonzero(boxes), max(1, BATCH_VALUES // points)
         for start in range(0, which.size, size):
             part = which[start : start + size]
-            own = method_(root[..., part], lower[:, part], upper[:, part])
+            own = method(root[..., part], lower[:, part], upper[:, part])
             for whole, value in zip(out, own, strict=True):
                 whole[..., part] = value
     return out
@@ -204,7 +214,9 @@ def _by_rule(far: Array, near: Array, nodes: int) -> Truncated:
     first /= total
     second /= total
     with np.errstate(divide="ignore", over="ignore"):
-        log_probability = np.log(span) + np.log(total) - 0.5 * near * near - LOG_ROOT_2PI
+        log_probability = (
+            np.log(np.maximum(span, 0.0)) + np.log(total) - 0.5 * near * near - LOG_ROOT_2PI
+        )
     return Truncated(log_probability, near - span * first, span**2 * (second - first * first))
 
 
@@ -226,54 +238,90 @@ def _independent(root: Array, lower: Array, upper: Array) -> Truncated:
     return Truncated(own.log_probability.sum(axis=0), own.mean, covariance)
 
 
-def _two(root: Array, lower: Array, upper: Array) -> Truncated:
+def _two(root: Array, lower: Array, upper: Array, steep: bool = False) -> Truncated:
     """Two cells: an integral over z_0 of what is in closed form for z_1.
 
-    Panels end where the integrand has steps, which are steep for strong correlations: at the bounds
-    of the second cell. The integrand is log-concave.
+    The integrand is log-concave; where it is steep, for strong correlations, it has steps where a
+    bound of the second cell begins to count. Panels end there, and seven standard deviations of z_1
+    further inside.
     """
     slope = root[1, 0] / root[1, 1]
     low, high = lower[0] / root[0, 0], upper[0] / root[0, 0]
     low1, high1 = lower[1] / root[1, 1], upper[1] / root[1, 1]
-    start, best, stop = _region(slope, low, high, low1, high1)
-    with np.errstate(invalid="ignore"):
-        steps = [np.clip(bound / slope, start, stop) for bound in (low1, high1)]
-    breaks = np.sort(np.stack([start, *steps, best, stop]), axis=0)
-    s, weight = _rule(PANEL_NODES)
-    widths = np.diff(breaks, axis=0)
-    z = (breaks[:-1, None] + widths[:, None] * s[:, None]).reshape(-1, slope.size)
-    share = (widths[:, None] * weight[:, None]).reshape(z.shape)
+    searches = STEEP_SEARCHES if steep else SEARCHES
+    start, best, stop = _region(slope, low, high, low1, high1, searches)
+    breaks = [best + part * (end - best) for end in (start, stop) for part in (0.15, 0.45, 1.0)]
+    breaks.append(best)
+    if steep:
+        at = [bound / slope for bound in (low1, low1 + 7.0, high1 - 7.0, high1)]
+        breaks += [np.clip(x, start, stop) for x in at]
+    z, share = _paneled(breaks, STEEP_NODES if steep else PANEL_NODES)
     inner = interval(low1 - slope * z, high1 - slope * z)
-    log_density = inner.log_probability - 0.5 * z * z
-    total, share = _normalised(log_density, share)
+    total, share = _normalised(inner.log_probability - 0.5 * z * z, share)
     return _mixed(z[None], inner, total - LOG_ROOT_2PI, share)
 
 
+def _steep(root: Array, lower: Array, upper: Array) -> Truncated:
+    return _two(root, lower, upper, steep=True)
+
+
+def _paneled(breaks: Sequence[Array], nodes: int) -> tuple[Array, Array]:
+    """Points (g, m) and widths that they stand for, between breaks (m,) in any order."""
+    ends = np.sort(np.stack(breaks), axis=0)
+    widths = np.diff(ends, axis=0)[:, None]
+    s, weight = (x[:, None] for x in _rule(nodes))
+    m = ends.shape[1]
+    return (ends[:-1, None] + widths * s).reshape(-1, m), (widths * weight).reshape(-1, m)
+
+
 def _region(
-    slope: Array, low: Array, high: Array, low1: Array, high1: Array
+    slope: Array, low: Array, high: Array, low1: Array, high1: Array, searches: int
 ) -> tuple[Array, Array, Array]:
     """Where the integrand over z_0 counts: start, about where it is highest, stop.
 
-    Its logarithm has curvature <= -1, so from the bound nearest to 0 the top is no farther than the
-    slope there, and 40 nats below are no farther than 9 from the top.
+    Its logarithm has curvature <= -1: from any point the top is no farther than the slope there,
+    and 40 nats below are no farther than 9 from the top. The point is the box's nearest to 0.
     """
-    here = np.clip(0.0, low, high)
+    near = np.clip(0.0, low1, high1)  # of slope z_0 + z_1
+    here = np.clip(slope * near / (1.0 + slope * slope), low, high)
+
+    def value(z: Array) -> Array:
+        inner = interval(low1 - slope * z, high1 - slope * z, FEW_NODES)
+        return np.asarray(inner.log_probability - 0.5 * z * z)
+
     rise = slope * interval(low1 - slope * here, high1 - slope * here, FEW_NODES).mean - here
     start = np.maximum(low, here - 9.0 + 1.1 * np.minimum(rise, 0.0))
     stop = np.minimum(high, here + 9.0 + 1.1 * np.maximum(rise, 0.0))
+    return _narrowed(value, start, stop, searches)
+
+
+def _narrowed(
+    value: Callable[[Array], Array], start: Array, stop: Array, searches: int
+) -> tuple[Array, Array, Array]:
+    """An interval cut to where a concave function is within 40 of its top, which is about `best`.
+
+    A few grids, each where the one before it counts, and then its end cells, halved.
+    """
     grid = np.linspace(0.0, 1.0, SEARCH_POINTS)[:, None]
-    each = np.arange(slope.size)
-    best = here
-    for _ in range(SEARCHES):
+    each = np.arange(start.size)
+    for _ in range(searches):
         z = start + (stop - start) * grid
-        inner = interval(low1 - slope * z, high1 - slope * z, FEW_NODES)
-        value = inner.log_probability - 0.5 * z * z
-        counts = value > value.max(axis=0) - NEGLIGIBLE
-        first = np.maximum(counts.argmax(axis=0) - 1, 0)
-        last = np.maximum(counts[::-1].argmax(axis=0) - 1, 0)
-        best = z[value.argmax(axis=0), each]
-        start, stop = z[first, each], z[SEARCH_POINTS - 1 - last, each]
-    return start, best, stop
+        heights = value(z)
+        floor = heights.max(axis=0) - NEGLIGIBLE
+        counts = heights > floor
+        first = counts.argmax(axis=0)
+        last = SEARCH_POINTS - 1 - counts[::-1].argmax(axis=0)
+        best = z[heights.argmax(axis=0), each]
+        start, stop = (
+            z[np.maximum(first - 1, 0), each],
+            z[np.minimum(last + 1, SEARCH_POINTS - 1), each],
+        )
+    outer, inner = np.stack([start, stop]), np.stack([z[first, each], z[last, each]])
+    for _ in range(HALVINGS):
+        middle = 0.5 * (outer + inner)
+        inside = value(middle) > floor
+        inner, outer = np.where(inside, middle, inner), np.where(inside, outer, middle)
+    return outer[0], best, outer[1]
 
 
 def _normalised(log_density: Array, share: Array) -> tuple[Array, Array]:

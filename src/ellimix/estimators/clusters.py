@@ -129,7 +129,10 @@ class ClusterLevel:
         if tree is None:
             return self.mixture_.predict(rows, detail)
         found = tree.responsibilities(self.mixture_.responsibilities(rows, detail))
-        return np.asarray(found.argmax(axis=1), dtype=np.int64)
+        labels = np.asarray(found.argmax(axis=1), dtype=np.int64)
+        if tree.noise:
+            labels[labels == found.shape[1] - 1] = -1
+        return labels
 
     def predict_proba(
         self,

@@ -17,6 +17,7 @@ from ellimix.estimators.callbacks import CallbackSupport
 from ellimix.estimators.methods import MixtureMethods
 from ellimix.persist import load
 from ellimix.report import FitReport
+from ellimix.sources.knowledge import missing_share
 from ellimix.sources.memory import MemorySource
 
 
@@ -30,6 +31,7 @@ class FittedMixture(CallbackSupport, MixtureMethods):
     order: str
     report_: FitReport
     labels_: NDArray[np.int64]
+    missing_share_: NDArray[np.float64]
 
     weights_ = ParameterAttribute(lambda mixture: mixture.weights)
     means_ = ParameterAttribute(lambda mixture: mixture.means)
@@ -151,6 +153,7 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         for stale in ("_assigned", "_stream", "clusters_", "search_"):
             self.__dict__.pop(stale, None)
         self._dtype = source.rows.dtype
+        self.missing_share_ = missing_share(source)
         self.mixture_ = mixture
         self.report_ = best
         self.reports_ = reports

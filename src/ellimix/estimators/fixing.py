@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ellimix.covariance.base import Structure
 from ellimix.errors import DataError
-from ellimix.estimators.given import SUM_TOLERANCE, GivenParameters
+from ellimix.estimators.given import SUM_TOLERANCE, GivenParameters, given_parameters
 from ellimix.inference.held import Held
 from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.records import Array
+
+if TYPE_CHECKING:
+    from ellimix.estimators.gaussian_mixture import GaussianMixture
 
 Mask = NDArray[np.bool_]
 
@@ -42,6 +45,29 @@ class Wishes:
     fix: Mapping[str, Any] | None = None
     equal_weights: bool = False
     min_weight: float = 0.0
+
+
+def as_wished(
+    estimator: GaussianMixture, inference: MaximumLikelihood, d: int
+) -> tuple[MaximumLikelihood, GivenParameters]:
+    """The inference with what the estimator shall hold, and the parameters that were given.
+
+    Parameters
+    ----------
+    estimator : GaussianMixture
+    inference : MaximumLikelihood
+    d : int
+
+    Raises
+    ------
+    ValueError
+        As `given_parameters` and `holding`.
+    """
+    arrays = estimator.weights_init, estimator.means_init, estimator.precisions_init
+    k, noise = int(estimator.n_components), inference.box is not None
+    given = given_parameters(arrays, inference.family.structure, k, d, noise)
+    wishes = Wishes(estimator.fix, estimator.equal_weights, estimator.min_weight)
+    return holding(inference, wishes, given), given
 
 
 def holding(

@@ -17,17 +17,18 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ellimix.acceleration import ACCELERATORS
 from ellimix.covariance import ALIASES, FAMILIES, ONE_FEATURE
-from ellimix.em import Fits, Observer, run
+from ellimix.em import Observer, run
 from ellimix.engines import NAMES
 from ellimix.engines.incomplete import suited
-from ellimix.errors import DataError, FitFailed, FitWarning, Status
+from ellimix.errors import DataError, FitWarning, Status
 from ellimix.estimators.automatic import AUTO, MML, fit_automatically, is_open, takes_holes
 from ellimix.estimators.callbacks import FitCallbacks, with_callbacks
 from ellimix.estimators.fitted import FittedMixture
+from ellimix.estimators.outcome import best_of, best_so_far
 from ellimix.estimators.preparing import checked_source, labels_in
-from ellimix.estimators.tasks import engine_of, tasks_of
+from ellimix.estimators.tasks import engine_of, inference_of, tasks_of
 from ellimix.estimators.verbose import VerboseObserver, all_of
-from ellimix.report import FitReport
+from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.selection.criteria import CRITERIA
 from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
@@ -160,6 +161,9 @@ class GaussianMixture(FittedMixture):
         How the best fit went: status, message, trace, diagnostics.
     reports_ : list of FitReport
         The same for every start.
+    missing_share_ : ndarray of shape (d,)
+        Of each column's values in `fit`, by weight, the share that was NaN. What is missing is
+        taken to be so at random.
     n_features_in_ : int
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of str
@@ -339,7 +343,7 @@ class GaussianMixture(FittedMixture):
             self,
             {"X": X, "y": y, "metadata": metadata},
             0 if is_open(self) else self.max_iter,  # a search has iterations of many models
-            partial(self._best_so_far, source.dtype),
+            partial(best_so_far, self, source.dtype),
         )
         if is_open(self):
             fit_automatically(self, X, source, sample_weight, known)
@@ -354,6 +358,10 @@ class GaussianMixture(FittedMixture):
         """Fit the mixture and return `labels_`. Parameters and errors as for `fit`."""
         labels: NDArray[np.int64] = self.fit(X, y, sample_weight=sample_weight, **known).labels_
         return labels
+
+    def _inference(self) -> MaximumLikelihood:
+        """As the fit was made: what it held is held."""
+        return inference_of(self, self.mixture_)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -389,26 +397,8 @@ class GaussianMixture(FittedMixture):
             verbose = VerboseObserver(int(self.verbose), self.verbose_interval, len(tasks))
             observers.append(verbose.observe)
         reports = run(source, engine, tasks, all_of(observers), self._names())
-        self._keep(_best(reports), reports, source, engine)
+        self._keep(best_of(reports), reports, source, engine)
         self._warn()
-
-    def _best_so_far(self, dtype: Any, fits: Fits) -> dict[str, Any]:
-        """Attributes of an estimator as if the fit had stopped now (for callbacks)."""
-        best = max(
-            (fit for fit in fits if fit.model is not None and fit.trace),
-            key=lambda fit: (not fit.status.failed, fit.trace[-1]),
-        )
-        if best.model is None:
-            raise AssertionError("a fit with a trace has a model")
-        mixture = best.task.mixture(best.model, self._names())
-        return {
-            "mixture_": mixture.by_weight() if self.order == "weight" else mixture,
-            "_dtype": dtype,
-            "converged_": best.status is Status.CONVERGED,
-            "n_iter_": max(len(best.trace), len(best.steps)),
-            "lower_bound_": best.trace[-1],
-            "lower_bounds_": list(best.trace),
-        }
 
     def _warn(self) -> None:
         """Warn where there is something to know of the fit."""
@@ -417,12 +407,3 @@ class GaussianMixture(FittedMixture):
             warnings.warn(report.message, ConvergenceWarning, stacklevel=6)
         elif report.status is Status.INTERRUPTED or report.status.failed:
             warnings.warn(report.message, FitWarning, stacklevel=6)
-
-
-def _best(reports: list[FitReport]) -> FitReport:
-    """The usable fit with the highest objective; sound ones before degenerate ones."""
-    usable = [report for report in reports if report.usable]
-    if not usable:
-        sentences = dict.fromkeys(report.message for report in reports)
-        raise FitFailed("No start gave a fit. " + " ".join(sentences))
-    return max(usable, key=lambda report: (report.sound, report.objective))

@@ -20,6 +20,11 @@ from ellimix.sources.memory import MemorySource
 TOL, MOST = 1e-4, 100  # of the fits to reweighted rows, which begin at the fitted parameters
 
 
+def like(values: Array, rows: Rows) -> Rows:
+    """`values` in the rows' floating type."""
+    return values.astype(np.float32) if rows.dtype == np.float32 else values
+
+
 class Imputing:
     """Mixin: `impute` and `denoise`."""
 
@@ -90,19 +95,18 @@ class Imputing:
             )
         rows, detail = self._observed(X, known)
         if n_draws is None:
-            expected: Rows = filled(self.mixture_, rows, detail).astype(rows.dtype, copy=False)
-            return expected
+            return like(filled(self.mixture_, rows, detail), rows)
         if n_draws < 1:
             raise ValueError(f"n_draws must be at least 1, but is {n_draws}.")
         generator = np.random.default_rng(rng)
         source = MemorySource(rows, detail=detail)
         if proper:
             self._check_many(source)
-        out: Rows = np.empty((n_draws, *rows.shape), dtype=rows.dtype)
-        for number in range(n_draws):
+        draws: list[Array] = []
+        for _ in range(n_draws):
             mixture = self._reweighted(source, generator) if proper else self.mixture_
-            out[number] = drawn(mixture, rows, detail, generator)
-        return out
+            draws.append(drawn(mixture, rows, detail, generator))
+        return like(np.stack(draws), rows)
 
     def denoise(self, X: Any, errors: Any = None, **known: Any) -> Denoised:
         """The points behind measurements: posterior means and covariances.
@@ -133,6 +137,11 @@ class Imputing:
         rows, detail = self._observed(X, all_known)
         return denoised(self.mixture_, rows, detail)
 
+    def _inference(self) -> MaximumLikelihood:
+        """The inference by which the mixture was fitted."""
+        mixture = self.mixture_
+        return MaximumLikelihood(mixture.family, float(self.reg_covar), mixture.box)
+
     def _check_many(self, source: MemorySource) -> None:
         needed, there = self.mixture_.n_parameters, int(np.isfinite(source.rows).any(axis=1).sum())
         if there < needed:
@@ -147,10 +156,9 @@ class Imputing:
         weight: Array = rng.standard_exponential(source.n_rows)
         known = counted(MemorySource(source.rows, weight, detail=source.detail))[0]
         mixture = self.mixture_
-        inference = MaximumLikelihood(mixture.family, float(self.reg_covar), mixture.box)
         full = mixture.covariance.structure.factor is not Factor.DIAGONAL
         shape = known.n_rows, known.n_features, mixture.n_components, full
         engine = choose("auto", *shape, patterns=source.n_patterns)
-        task = Task(inference, mixture.parameters, TOL, MOST)
+        task = Task(self._inference(), mixture.parameters, TOL, MOST)
         (report,) = run(known, engine, [task], feature_names=mixture.feature_names)
         return report.mixture if report.mixture is not None and report.sound else mixture

@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ellimix.density.mixture import Mixture, Scores
 from ellimix.errors import DataError
 from ellimix.estimators.clusters import ClusterLevel
-from ellimix.estimators.imputing import Imputing
+from ellimix.estimators.imputing import Imputing, like
 from ellimix.persist import save
 from ellimix.records import Array, Detail, Rows
 from ellimix.selection import criteria
@@ -95,7 +95,7 @@ class MixtureMethods(
         array([-0.9189, -1.4189])
         """
         rows, detail = self._observed(X, known)
-        return _like(self.mixture_.log_density(rows, detail), rows)
+        return like(self.mixture_.log_density(rows, detail), rows)
 
     def score(
         self, X: Any, y: Any = None, sample_weight: Any = None, **known: Unpack[Known]
@@ -306,8 +306,3 @@ def without_na(X: Any) -> Any:
     if kinds is None or not hasattr(X, "isna") or "object" not in map(str, kinds):
         return X
     return X.mask(X.isna(), np.nan)
-
-
-def _like(values: Array, rows: Rows) -> Rows:
-    """`values` in the rows' floating type."""
-    return values.astype(np.float32) if rows.dtype == np.float32 else values

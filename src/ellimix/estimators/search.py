@@ -279,7 +279,8 @@ class GaussianMixtureSearch(MixtureMethods):
         Comparison
             `print` shows it as text, a notebook as HTML.
         """
-        return table.compare(self._cells(), self._by(criterion), top)
+        cells = self._cells()
+        return table.compare(cells, self._by(criterion), top, self.labels_.size)
 
     def to_frame(self, criterion: str | None = None) -> DataFrame:
         """`results_` as a pandas DataFrame, a row a model.

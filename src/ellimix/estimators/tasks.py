@@ -8,10 +8,12 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ellimix.covariance import Family
+from ellimix.density.mixture import Mixture
 from ellimix.em import Task
 from ellimix.engines import Engine, choose
-from ellimix.estimators.fixing import Wishes, holding
-from ellimix.estimators.given import GivenParameters, given_parameters
+from ellimix.errors import DataError
+from ellimix.estimators.automatic import AUTO
+from ellimix.estimators.fixing import as_wished
 from ellimix.estimators.matching import resumed
 from ellimix.estimators.preparing import prepared
 from ellimix.estimators.starting import first_steps
@@ -41,7 +43,7 @@ def tasks_of(estimator: GaussianMixture, source: MemorySource, engine: Engine) -
     if estimator.warm_start and hasattr(estimator, "converged_"):
         _check_warm_start(estimator, family, k, d)
         plain = MaximumLikelihood(family, floor, estimator.mixture_.box)
-        inference, _ = _held(estimator, plain, d)
+        inference, _ = as_wished(estimator, plain, d)
         old = estimator.mixture_.parameters
         parameters, before = resumed(old, estimator.lower_bound_, inference.held)
         tol, most = estimator.tol, estimator.max_iter
@@ -49,7 +51,7 @@ def tasks_of(estimator: GaussianMixture, source: MemorySource, engine: Engine) -
     random = check_random_state(estimator.random_state)
     start = _start(estimator)
     ready = prepared(source, engine, start, k, estimator.noise, random)
-    inference, given = _held(estimator, MaximumLikelihood(family, floor, ready.box), d)
+    inference, given = as_wished(estimator, MaximumLikelihood(family, floor, ready.box), d)
     beginnings = first_steps(
         Beginning(ready.source, engine, k, inference.moment, floor, random),
         inference,
@@ -67,15 +69,18 @@ def tasks_of(estimator: GaussianMixture, source: MemorySource, engine: Engine) -
     return begun_on_sample(source, engine, tasks, random)
 
 
-def _held(
-    estimator: GaussianMixture, inference: MaximumLikelihood, d: int
-) -> tuple[MaximumLikelihood, GivenParameters]:
-    """The inference with what it shall hold, and the parameters that were given."""
-    arrays = estimator.weights_init, estimator.means_init, estimator.precisions_init
-    k, noise = int(estimator.n_components), inference.box is not None
-    given = given_parameters(arrays, inference.family.structure, k, d, noise)
-    wishes = Wishes(estimator.fix, estimator.equal_weights, estimator.min_weight)
-    return holding(inference, wishes, given), given
+def inference_of(estimator: GaussianMixture, mixture: Mixture) -> MaximumLikelihood:
+    """The inference whose fit gave this mixture."""
+    plain = MaximumLikelihood(mixture.family, float(estimator.reg_covar), mixture.box)
+    if AUTO in (estimator.n_components, estimator.covariance_type):
+        return plain  # a choice holds nothing
+    inference = as_wished(estimator, plain, mixture.n_features)[0]
+    if inference.held is not None and estimator.order == "weight":
+        raise DataError(
+            'order="weight" has renumbered the components since the fit: with fixed parts use '
+            'order="fitted".'
+        )
+    return inference
 
 
 def _acceleration(estimator: GaussianMixture) -> str | None:

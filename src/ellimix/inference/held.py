@@ -123,7 +123,8 @@ class Held:
             return np.full(n.shape, 1.0 / k), None
         gaussian = np.add.reduce(n, axis=-1)
         share = np.maximum(gaussian / (gaussian + noise), k * self.min_weight)
-        return np.repeat((share / k)[..., None], k, axis=-1), 1.0 - share
+        rest = np.minimum(noise / (gaussian + noise), 1.0 - k * self.min_weight)
+        return np.repeat((share / k)[..., None], k, axis=-1), rest
 
     def moments(self, statistics: SufficientStatistics) -> tuple[Array, Array]:
         """Means, and scatter about them, of the shapes in the statistics.
@@ -256,7 +257,8 @@ def shares(n: Array, rest: float, least: Array) -> Array:
         counts = np.where(bound, 0.0, n)
         mass = np.add.reduce(counts, axis=-1)[..., None]
         counts = np.where(mass > 0.0, counts, ~bound)
-        mass = np.maximum(np.add.reduce(counts, axis=-1)[..., None], TINY)
+        mass = np.add.reduce(counts, axis=-1)[..., None]
+        mass = np.where(mass > 0.0, mass, 1.0)  # all at their bounds, by rounding
         spare = rest - np.add.reduce(np.where(bound, least, 0.0), axis=-1)[..., None]
         out = np.where(bound, least, counts / mass * spare)
         short = ~bound & (out < least)

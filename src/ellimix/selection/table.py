@@ -29,6 +29,7 @@ COLUMNS: Final = (
     "rank", "family", "k", "parameters", "log-likelihood", "criterion", "difference", "weight",
     "agreed", "status",
 )  # fmt: skip
+WITH_N: Final = ("bic", "icl", "sabic", "aicc")  # criteria with the number of rows in them
 WORDS: Final = ("family", "status")  # to the left
 
 
@@ -120,11 +121,14 @@ class Comparison:
     criterion : str
     counts : tuple of (str, int)
         How many cells of all have each status.
+    n : float or None
+        What stands for the number of rows in the criterion, where that is another number.
     """
 
     rows: tuple[Row, ...]
     criterion: str
     counts: tuple[tuple[str, int], ...]
+    n: float | None = None
 
     @property
     def title(self) -> str:
@@ -140,6 +144,11 @@ class Comparison:
         notes = [f"{len(self.rows)} of {total} cells ({stand}). Log-likelihoods are in nats."]
         if any(row["status"] != Verdict.OK.value for row in self.rows):
             notes.append("A cell that is not ok is never chosen, whatever its value.")
+        if self.n is not None:
+            notes.append(
+                f"n in {self.criterion.upper()}: {self.n:,.6g}, the sum of the weights of rows "
+                "with something observed."
+            )
         return tuple(notes)
 
     def __str__(self) -> str:
@@ -172,7 +181,9 @@ class Comparison:
         )
 
 
-def compare(cells: Sequence[Cell], criterion: str = "bic", top: int = 10) -> Comparison:
+def compare(
+    cells: Sequence[Cell], criterion: str = "bic", top: int = 10, n_rows: int | None = None
+) -> Comparison:
     """The best cells by a criterion; those that are not ok come after all that are.
 
     Parameters
@@ -182,6 +193,9 @@ def compare(cells: Sequence[Cell], criterion: str = "bic", top: int = 10) -> Com
         A name in `CRITERIA`.
     top : int, default 10
         Cells to show at most.
+    n_rows : int, optional
+        Number of rows: where the criterion has another n, by weights or by rows with nothing
+        observed, that is said.
 
     Returns
     -------
@@ -199,7 +213,8 @@ def compare(cells: Sequence[Cell], criterion: str = "bic", top: int = 10) -> Com
     best = tuple(table[i] for i in order(cells, criterion)[:top])
     found = Counter(cell.verdict.value for cell in cells)
     counts = tuple((v.value, found[v.value]) for v in Verdict if found[v.value])
-    return Comparison(best, criterion, counts)
+    n = cells[0].weight if n_rows is not None and criterion in WITH_N else n_rows
+    return Comparison(best, criterion, counts, None if n == n_rows else n)
 
 
 def _compared(cells: Sequence[Cell], chosen: Array, deviance: bool) -> tuple[Array, Array]:

@@ -166,6 +166,14 @@ def counted(source: MemorySource) -> tuple[MemorySource, int]:
     return replace(source, weight=np.where(nothing, 0.0, weight), layouts=None), lost
 
 
+def missing_share(source: MemorySource) -> Array:
+    """Of each column's values, in rows that count, the share that is NaN: (p,)."""
+    if not source.incomplete:
+        return np.zeros(source.rows.shape[1])
+    weight = source.weight if source.weight is not None else np.ones(source.n_rows)
+    return np.asarray(weight @ np.isnan(source.rows) / weight.sum())
+
+
 def check_columns(source: MemorySource, names: Sequence[str] | None) -> None:
     """Raise `DataError` for columns of which no row that counts says anything."""
     if not source.incomplete:

@@ -17,7 +17,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from ellimix.compiled import compiled, fingerprint, inline, named
-from ellimix.engines.kernels import distances, moments, passes, softmax
+from ellimix.engines.kernels import distances, integrate, missing, moments, passes, softmax
 from ellimix.engines.kernels.emitter import Emitter, Precision, Value
 
 Emit = Callable[[Emitter, list[Value]], None]
@@ -237,6 +237,53 @@ def _given_pass(moment: str, d: int, bits: int) -> Any:
     real = partial(_array, bits=bits)
     signature = types.void(real(3), real(2), types.int64, real(2), _array(2), _array(3))
     return _template(passes.given_pass, names, signature, f"{moment}_{_label(d, bits)}")
+
+
+def missing_pass(shape: str, moment: str, d: int) -> Any:
+    """`missing.square_pass` or, for a diagonal factor, `missing.diagonal_pass`; in float64.
+
+    The shape is "full", "shared" or "diagonal".
+    """
+    return _missing_pass(shape, moment, _known(d))
+
+
+@cache
+def _missing_pass(shape: str, moment: str, d: int) -> Any:
+    sums, products = _moments(moment, d)
+    given = _globals(64, d, moment == "full" and not unrolled(d))
+    names: dict[str, Any] = {
+        **given,
+        "LANES": precision(64).lanes,
+        "SHARED": shape == "shared",
+        "WHOLE": moment == "full",
+        "SOFTMAX": _kernel(lambda e, a: softmax.softmax(e, STRIDE, a), 64),
+        "MOMENTS": _kernel(sums, 64),
+        "PRODUCTS": _kernel(products, 64),
+        "NOTED": inline(missing.noted, given),
+        "ACTIVE": inline(missing.active, given),
+    }
+    label = f"{shape}_{moment}_{_label(d, 64)}"
+    if shape == "diagonal":
+        names["DISTANCE"] = _kernel(lambda e, a: integrate.diagonal(e, STRIDE, a), 64)
+        names["FILLED"] = _kernel(lambda e, a: integrate.filled(e, STRIDE, a), 64)
+        integers = types.Array(types.int64, 2, "C")
+        signature = types.void(
+            *(_array(3), _array(2), _array(3), integers),
+            *(_array(3), _array(3), _array(2), _array(3), _array(3)),
+            *(_array(3), _array(3), _array(2)),
+        )
+        return _template(missing.diagonal_pass, names, signature, label)
+    own = d if unrolled(d) else 0
+    names["INTEGRATED"] = _kernel(lambda e, a: integrate.integrated(e, own, STRIDE, a), 64)
+    names["FILL"] = inline(missing.fill, names)
+    integers = types.Array(types.int64, 2, "C")
+    signature = types.void(
+        *(_array(3), _array(2), _array(2), _array(3)),
+        *(integers, integers, integers, types.Array(types.int64, 1, "C")),
+        *(_array(3), _array(4), _array(2), _array(1), _array(3)),
+        *(_array(3), _array(4), _array(2)),
+    )
+    return _template(missing.square_pass, names, signature, label)
 
 
 @cache

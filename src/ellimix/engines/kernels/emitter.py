@@ -117,6 +117,10 @@ class Emitter:
         """A vector of doubles to base + index on."""
         self.b.store(value, self._pointer(base, index, DOUBLE), align=8)
 
+    def integer_at(self, base: Value, index: Value) -> Value:
+        """The 64-bit integer at base + index."""
+        return self.b.load(self._pointer(base, index, INT), typ=INT, align=8)
+
     # -- arithmetic --------------------------------------------------------------------------
 
     def add(self, a: Value, b: Value) -> Value:
@@ -133,13 +137,24 @@ class Emitter:
 
     def fma(self, a: Value, b: Value, c: Value) -> Value:
         """a b + c with one rounding."""
-        name = f"llvm.fma.v{self.lanes}f{self.precision.bits}"
+        return self._intrinsic("fma", a, b, c)
+
+    def root(self, a: Value) -> Value:
+        """The square root."""
+        return self._intrinsic("sqrt", a)
+
+    def _intrinsic(self, what: str, *arguments: Value) -> Value:
+        name = f"llvm.{what}.v{self.lanes}f{self.precision.bits}"
         module = self.b.module
         function = module.globals.get(name)
         if function is None:
-            kind = ir.FunctionType(self.vector, [self.vector] * 3)
+            kind = ir.FunctionType(self.vector, [self.vector] * len(arguments))
             function = ir.Function(module, kind, name=name)
-        return self.b.call(function, [a, b, c])
+        return self.b.call(function, arguments)
+
+    def number(self, a: Value) -> Value:
+        """Whether it is not NaN, lane by lane."""
+        return self.b.fcmp_ordered("ord", a, a)
 
     def greater(self, a: Value, b: Value) -> Value:
         """a > b, lane by lane; false for NaN."""
@@ -214,6 +229,20 @@ class Emitter:
             low += left + [self.lanes + lane for lane in left]
             high += right + [self.lanes + lane for lane in right]
         return self.add(self.shuffle(a, b, low), self.shuffle(a, b, high))
+
+    def transposed(self, vectors: Sequence[Value]) -> list[Value]:
+        """The columns of a square of `lanes` vectors."""
+        rows, width = list(vectors), 1
+        while width < self.lanes:
+            for first in range(self.lanes):
+                if first & width:
+                    continue
+                a, b = rows[first], rows[first + width]
+                low = [x if not x & width else self.lanes + x - width for x in range(self.lanes)]
+                high = [x + width if not x & width else self.lanes + x for x in range(self.lanes)]
+                rows[first], rows[first + width] = self.shuffle(a, b, low), self.shuffle(a, b, high)
+            width *= 2
+        return rows
 
     def shuffle(self, a: Value, b: Value, lanes: Sequence[int]) -> Value:
         """The lanes of a and then b with these numbers."""

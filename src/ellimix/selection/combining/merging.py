@@ -34,6 +34,7 @@ def combine(
     Parameters
     ----------
     mixture : Mixture
+        A noise component stays what it is: it is merged with none.
     source_or_rows : Source or array-like of shape (n, d)
         The rows that were fitted. Responsibilities up to 256 MiB are kept, and the rows then read
         once; else a rule that looks at rows reads them once a merge.
@@ -99,9 +100,9 @@ def combine(
     asked = None if n_clusters == "auto" else checked_count(n_clusters, k)
     posteriors = Posteriors(mixture, _source(source_or_rows, weight, mixture.n_features))
     merged = _merge(mixture, posteriors, used)
-    saved, rows = _numbers(posteriors, merged.places)
-    # from one cluster upwards: no cancellation, and exactly 0 there
-    entropy = np.concatenate([[0.0], np.cumsum(saved[::-1])])
+    saved, rows, rest = _numbers(posteriors, merged.places)
+    # from one cluster upwards: no cancellation, and exactly 0 there without noise
+    entropy = np.concatenate([[rest], rest + np.cumsum(saved[::-1])])
     steps = Steps(merged.values, rows, entropy)
     return ClusterTree(
         rule=used.name,
@@ -112,6 +113,7 @@ def combine(
         entropy=entropy,
         weights=mixture.weights.copy(),
         n_clusters=used.count(steps, limit) if asked is None else asked,
+        noise=mixture.box is not None,
     )
 
 
@@ -152,13 +154,17 @@ def _best(clusters: Clusters, values: Array) -> tuple[int, int]:
     return min(equal, key=lambda pair: bhattacharyya_distance(clusters.pair(*pair)))
 
 
-def _numbers(posteriors: Posteriors, places: list[tuple[int, int]]) -> tuple[Array, Array]:
-    """The entropy that each merge removed and the rows that it concerned, in one pass."""
+def _numbers(posteriors: Posteriors, places: list[tuple[int, int]]) -> tuple[Array, Array, float]:
+    """The entropy that each merge removed, the rows that it concerned, and what is left in the end.
+
+    In one pass. What is left is the entropy of one cluster and noise; 0 without noise.
+    """
     k = len(places) + 1
     singles = tuple((j,) for j in range(k))
+    noisy = posteriors.mixture.box is not None
 
     def step(shares: Array, weight: Array) -> Array:
-        out = np.zeros((2, k - 1))
+        out = np.zeros((2, k))
         for i, (a, b) in enumerate(places):
             one, other = shares[:, a], shares[:, b]
             both = one + other
@@ -166,10 +172,13 @@ def _numbers(posteriors: Posteriors, places: list[tuple[int, int]]) -> tuple[Arr
             out[0, i] = weight @ (xlogy(both, both) - xlogy(one, one) - xlogy(other, other))
             shares = np.delete(shares, b, axis=1)
             shares[:, a] = both
+        if noisy:
+            one = np.clip(shares[:, 0], 0.0, 1.0)
+            out[0, -1] = -(weight @ (xlogy(one, one) + xlogy(1.0 - one, 1.0 - one)))
         return out
 
     saved, rows = posteriors.total(singles, step)
-    return np.maximum(saved, 0.0), rows
+    return np.maximum(saved[:-1], 0.0), rows[:-1], float(saved[-1])
 
 
 def _rule(name: str) -> Rule:

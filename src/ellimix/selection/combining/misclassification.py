@@ -39,7 +39,10 @@ class Misclassification:
         g = known.shape[0]
 
         def step(shares: Array, weight: Array) -> Array:
-            assigned = (shares.argmax(axis=1)[:, None] == np.arange(g)).astype(np.float64)
+            best = shares.argmax(axis=1)
+            # rows that are most likely noise are taken for no cluster's
+            best[shares.max(axis=1) < 1.0 - shares.sum(axis=1)] = -1
+            assigned = (best[:, None] == np.arange(g)).astype(np.float64)
             weighted = shares * weight[:, None]
             return np.vstack([assigned.T @ weighted, weighted.sum(axis=0)])
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ellimix.density.mixture import Mixture
 from ellimix.engines import Engine, choose
+from ellimix.engines.incomplete import suited
 from ellimix.errors import DataError
 from ellimix.records import Array, Block, Factor
 from ellimix.sources.base import Source
@@ -45,7 +46,8 @@ class Posteriors:
         Parameters
         ----------
         members : tuple of tuple of int
-            The components of each of g clusters; ``step`` gets shares (n, g) of these.
+            The components of each of g clusters; ``step`` gets shares (n, g) of these. What they
+            lack of 1 is a noise component's.
         step : callable
             Gives an array of one shape, whatever the block.
         """
@@ -74,7 +76,8 @@ class Posteriors:
         k = self.mixture.n_components
         full = self.mixture.covariance.structure.factor is not Factor.DIAGONAL
         passes = 1 if self._small else k
-        return choose("auto", self.source.n_rows, self.source.n_features, k, full, passes)
+        engine = choose("auto", self.source.n_rows, self.source.n_features, k, full, passes)
+        return suited(engine, self.source)
 
     def _shares(self, engine: Engine, block: Block) -> Array:
         found = self.kept.get(block.start)
@@ -83,6 +86,7 @@ class Posteriors:
         shares = engine.posterior(self.mixture.potentials, block, True).responsibilities
         if shares is None:
             raise AssertionError("all responsibilities were asked for")
+        shares = np.ascontiguousarray(shares[:, : self.mixture.n_components])
         if self._small:
             self.kept[block.start] = shares
         return shares

@@ -44,6 +44,9 @@ class ClusterTree:
         Mixing proportions of the components.
     n_clusters : int
         The number of clusters that was chosen or asked for.
+    noise : bool
+        Whether the mixture has a noise component besides. It is merged with none, and stays the
+        last where there is a column for each. It counts in the entropy.
 
     Examples
     --------
@@ -64,6 +67,7 @@ class ClusterTree:
     entropy: Array
     weights: Array
     n_clusters: int
+    noise: bool = False
 
     @property
     def n_components(self) -> int:
@@ -95,6 +99,8 @@ class ClusterTree:
     def responsibilities(self, component: Rows, n_clusters: int | None = None) -> Rows:
         """Responsibilities of the clusters, (n, g), from those of the components.
 
+        With noise, that of the noise is one more column of both.
+
         Parameters
         ----------
         component : ndarray of shape (n, k)
@@ -109,12 +115,15 @@ class ClusterTree:
             There are not k columns.
         """
         given, k = np.asarray(component), self.n_components
-        if given.ndim != 2 or given.shape[1] != k:
+        if given.ndim != 2 or given.shape[1] != k + self.noise:
+            besides = " besides noise" if self.noise else ""
             raise DataError(
-                f"Responsibilities have shape {given.shape}, but the tree merges {k} components: "
-                f"pass an array of shape (n, {k})."
+                f"Responsibilities have shape {given.shape}, but the tree merges {k} components"
+                f"{besides}: pass an array of shape (n, {k + self.noise})."
             )
         labels = self.labels_of_components(n_clusters)
+        if self.noise:
+            labels = np.append(labels, labels.max() + 1)
         out = np.zeros((given.shape[0], int(labels.max()) + 1), dtype=given.dtype)
         for j, label in enumerate(labels):  # in order: a float64 matrix product may fuse and swap
             out[:, label] += given[:, j]

@@ -1,0 +1,40 @@
+"""The best of several fits, at their ends or on the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ellimix.em import Fits
+from ellimix.errors import FitFailed, Status
+from ellimix.report import FitReport
+
+if TYPE_CHECKING:
+    from ellimix.estimators.gaussian_mixture import GaussianMixture
+
+
+def best_so_far(estimator: GaussianMixture, dtype: Any, fits: Fits) -> dict[str, Any]:
+    """Attributes of an estimator as if the fit had stopped now (for callbacks)."""
+    best = max(
+        (fit for fit in fits if fit.model is not None and fit.trace),
+        key=lambda fit: (not fit.status.failed, fit.trace[-1]),
+    )
+    if best.model is None:
+        raise AssertionError("a fit with a trace has a model")
+    mixture = best.task.mixture(best.model, estimator._names())
+    return {
+        "mixture_": mixture.by_weight() if estimator.order == "weight" else mixture,
+        "_dtype": dtype,
+        "converged_": best.status is Status.CONVERGED,
+        "n_iter_": max(len(best.trace), len(best.steps)),
+        "lower_bound_": best.trace[-1],
+        "lower_bounds_": list(best.trace),
+    }
+
+
+def best_of(reports: list[FitReport]) -> FitReport:
+    """The usable fit with the highest objective; sound ones before degenerate ones."""
+    usable = [report for report in reports if report.usable]
+    if not usable:
+        sentences = dict.fromkeys(report.message for report in reports)
+        raise FitFailed("No start gave a fit. " + " ".join(sentences))
+    return max(usable, key=lambda report: (report.sound, report.objective))
