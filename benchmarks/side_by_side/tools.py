@@ -191,8 +191,8 @@ def tools(root: Path, torch: str) -> tuple[Tool, list[Tool]]:
             python("deconvolution", "fit_pygmmis.py", ("pygmmis",)),
             frozenset({"full"}),
             ("float64",),
-            missing=frozenset({"full"}),
-            tolerance={"float64": 1e-6},  # a missing value is one with an error variance of 2e10
+            missing=frozenset({"full"}),  # values with an error variance of 2e10
+            own_steps=True,  # from the first covariances on; its fixed points are ours
         ),
         Tool(
             "torchgmm",
