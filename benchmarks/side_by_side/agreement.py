@@ -61,12 +61,23 @@ def mean_log_likelihood(folder: Path, parameters: Parameters, kind: str) -> floa
     path = folder / "row_weights.npy"
     row_weights = np.load(path)[::step].astype(np.float64) if path.exists() else None
     mixture = parameters.for_kind(kind)
-    joint = np.empty((len(mixture.weights), len(sample)))
+    missing = np.isnan(sample)
+    patterns, which = np.unique(missing, axis=0, return_inverse=True)
+    density = np.empty(len(sample))
+    for j, lacks in enumerate(patterns):
+        own = which.ravel() == j
+        density[own] = log_density(sample[np.ix_(own, ~lacks)], mixture, ~lacks)
+    return float(np.average(density, weights=row_weights))
+
+
+def log_density(rows: np.ndarray, mixture: Parameters, features: np.ndarray) -> np.ndarray:
+    """Of rows of some of the features, (n,), under the mixture's margin."""
+    joint = np.empty((len(mixture.weights), len(rows)))
     parts = zip(mixture.weights, mixture.means, mixture.matrices(), strict=True)
     for j, (weight, mean, covariance) in enumerate(parts):
-        factor, _ = cho_factor(covariance, lower=True)
-        white = solve_triangular(factor, (sample - mean).T, lower=True)
+        factor, _ = cho_factor(covariance[np.ix_(features, features)], lower=True)
+        white = solve_triangular(np.tril(factor), (rows - mean[features]).T, lower=True)
         constant = np.log(weight) - np.log(np.diag(factor)).sum()
         joint[j] = constant - 0.5 * np.einsum("ij,ij->j", white, white)
-    joint -= 0.5 * sample.shape[1] * np.log(2.0 * np.pi)
-    return float(np.average(logsumexp(joint, axis=0), weights=row_weights))
+    joint -= 0.5 * features.sum() * np.log(2.0 * np.pi)
+    return np.asarray(logsumexp(joint, axis=0))

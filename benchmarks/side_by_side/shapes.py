@@ -14,7 +14,7 @@ from problems import mixture_rows, row_weights, start
 
 @dataclass(frozen=True)
 class Shape:
-    """n rows of d features, k components, a covariance type, a precision."""
+    """n rows of d features, k components, a covariance type, a precision, a share of holes."""
 
     n: int
     d: int
@@ -22,14 +22,19 @@ class Shape:
     kind: str = "full"
     weighted: bool = False
     dtype: str = "float64"
+    missing: float = 0.0
 
     def __str__(self) -> str:
         extras = " weighted" * self.weighted + " float32" * (self.dtype == "float32")
+        if self.missing:
+            extras += f" {self.missing:.0%} missing"
         return f"{self.n:,} x {self.d}, K = {self.k} {self.kind}{extras}"
 
     @property
     def nominal_flops(self) -> float | None:
         """Of an iteration: 2 n k d^2 with one factor each, 8 n k d if diagonal; None for others."""
+        if self.missing:
+            return None
         per_row = {"full": 2 * self.d**2, "diag": 8 * self.d}.get(self.kind)
         return None if per_row is None else float(self.n) * self.k * per_row
 
@@ -40,9 +45,11 @@ class Shape:
     def write(self, folder: Path) -> None:
         """The problem's files, as `workers/protocol.py` says."""
         rows = mixture_rows(self.n, self.d, self.k).astype(self.dtype)
-        np.save(folder / "rows.npy", rows)
         for name, array in start(rows, self.k, self.kind).items():
             np.save(folder / f"{name}.npy", array)
+        if self.missing:
+            rows[np.random.default_rng(3).random(rows.shape) < self.missing] = np.nan
+        np.save(folder / "rows.npy", rows)
         if self.weighted:
             np.save(folder / "row_weights.npy", row_weights(self.n).astype(self.dtype))
         (folder / "job.json").write_text(json.dumps({"kind": self.kind}))
@@ -86,7 +93,13 @@ WIDE: Final = [
     Shape(200_000, 32, 16, dtype="float32"),
     Shape(1_000_000, 10, 16, "diag", dtype="float32"),
 ]
-SETS: Final = {"quick": QUICK, "table": TABLE, "wide": WIDE}
+MISSING: Final = [
+    Shape(10_000, 8, 8, missing=0.1),
+    Shape(100_000, 8, 8, missing=0.1),
+    Shape(10_000, 8, 8, "diag", missing=0.1),
+    Shape(100_000, 8, 8, "diag", missing=0.1),
+]
+SETS: Final = {"quick": QUICK, "table": TABLE, "wide": WIDE, "missing": MISSING}
 
 
 def shapes(name: str, dtype: str) -> list[Shape]:

@@ -105,7 +105,8 @@ class Tool:
     `tolerance` is how far its parameters may be from ours (`agreement.distance`) in each precision;
     `given_start` is whether it can begin from given weights, means and covariances, `most` how many
     iterations it is run for: few where it stops at a fixed point and does not tell. `recompiles` is
-    whether it compiles anew for each number of iterations.
+    whether it compiles anew for each number of iterations. `missing` are the kinds for which it
+    takes missing values; `own_steps` says that with them its iterations are others than EM's.
     """
 
     name: str
@@ -116,6 +117,8 @@ class Tool:
     given_start: bool = True
     most: int = 5_000
     recompiles: bool = False
+    missing: frozenset[str] = frozenset()
+    own_steps: bool = False
     tolerance: dict[str, float] = field(default_factory=lambda: {"float64": 1e-8, "float32": 1e-3})
 
     def dtype(self, shape: Shape) -> str:
@@ -126,6 +129,8 @@ class Tool:
         """Why it cannot run a shape, or None."""
         if shape.kind not in self.kinds:
             return f"no {shape.kind} covariances"
+        if shape.missing and shape.kind not in self.missing:
+            return f"no missing values with {shape.kind} covariances"
         if shape.weighted and not self.weighted:
             return "no row weights"
         if shape.dtype == "float32" and "float32" not in self.dtypes:
@@ -144,6 +149,7 @@ def tools(root: Path, torch: str) -> tuple[Tool, list[Tool]]:
         ALL_KINDS,
         BOTH,
         weighted=True,
+        missing=ALL_KINDS,
         tolerance={"float64": 0.0, "float32": 1e-4},
     )
     full_or_diagonal = frozenset({"full", "diag"})
@@ -176,7 +182,17 @@ def tools(root: Path, torch: str) -> tuple[Tool, list[Tool]]:
             full_or_diagonal,
             BOTH,
             weighted=True,
+            missing=frozenset({"diag"}),  # masked tensors have no matrix product
+            own_steps=True,  # its M-step takes the observed values alone
             tolerance=loose,
+        ),
+        Tool(
+            "pygmmis",
+            python("deconvolution", "fit_pygmmis.py", ("pygmmis",)),
+            frozenset({"full"}),
+            ("float64",),
+            missing=frozenset({"full"}),  # values with an error variance of 2e10
+            own_steps=True,  # from the first covariances on; its fixed points are ours
         ),
         Tool(
             "torchgmm",
@@ -215,7 +231,9 @@ def tools(root: Path, torch: str) -> tuple[Tool, list[Tool]]:
 def matrix_product() -> Tool:
     """The machine's dgemm or sgemm, in the environment of ours."""
     launcher = InPython("main", "dgemm.py", ("numpy",))
-    return Tool("dgemm", launcher, ALL_KINDS, BOTH, weighted=True, given_start=False)
+    return Tool(
+        "dgemm", launcher, ALL_KINDS, BOTH, weighted=True, given_start=False, missing=ALL_KINDS
+    )
 
 
 def chosen(names: Sequence[str], peers: list[Tool]) -> list[Tool]:

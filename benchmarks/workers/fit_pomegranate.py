@@ -1,4 +1,4 @@
-"""pomegranate: mixtures in PyTorch, on the CPU."""
+"""pomegranate: mixtures in PyTorch, on the CPU; a masked tensor where values are missing."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ def prepare(job: Job):
     )
     row_weights = None if job.row_weights is None else torch.from_numpy(job.row_weights)
     torch.set_default_dtype(rows.dtype)  # its sums are of the default dtype
+    observed = ~torch.isnan(rows)
+    if not observed.all():
+        rows = torch.masked.masked_tensor(torch.nan_to_num(rows), observed)
 
     def fit(iterations: int):
         components = [
