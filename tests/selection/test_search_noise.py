@@ -321,7 +321,7 @@ def test_auto_with_noise():
         em.GaussianMixture("auto", noise=np.zeros(200, dtype=bool)).fit(rows)
     for arguments, known in (({"noise": True}, {}), ({}, {"labels": np.zeros(200, dtype=int)})):
         model = em.GaussianMixture("auto", criterion="mml", **arguments)
-        with pytest.raises(DataError, match="takes whole rows, without NaN, labels"):
+        with pytest.raises(DataError, match="knows no labels and no noise"):
             model.fit(rows, **known)
 
 

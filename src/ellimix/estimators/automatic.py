@@ -44,11 +44,6 @@ def is_open(estimator: GaussianMixture) -> bool:
     return AUTO in (estimator.n_components, estimator.covariance_type)
 
 
-def takes_holes(estimator: GaussianMixture) -> bool:
-    """Whether rows may lack values: a choice by message length wants whole ones."""
-    return not (is_open(estimator) and estimator.criterion == MML)
-
-
 def fit_automatically(
     estimator: GaussianMixture, X: Any, source: MemorySource, sample_weight: Any, known: Known
 ) -> None:
@@ -115,10 +110,10 @@ def _by_message_length(estimator: GaussianMixture, source: MemorySource, known: 
             f"{estimator.n_components}."
         )
     _check_defaults(estimator, STARTS, MML)
-    if source.incomplete or known.get("labels") is not None or estimator.noise is not False:
+    if known.get("labels") is not None or estimator.noise is not False:
         raise DataError(
-            'criterion="mml" takes whole rows, without NaN, labels, errors or noise: choose by '
-            "another criterion, such as bic."
+            'criterion="mml" knows no labels and no noise: choose by another criterion, such as '
+            "bic."
         )
     found: list[Annihilation] = []
     reasons: dict[str, None] = {}

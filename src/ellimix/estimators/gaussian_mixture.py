@@ -21,7 +21,7 @@ from ellimix.em import Observer, run
 from ellimix.engines import NAMES
 from ellimix.engines.incomplete import suited
 from ellimix.errors import DataError, FitWarning, Status
-from ellimix.estimators.automatic import AUTO, MML, fit_automatically, is_open, takes_holes
+from ellimix.estimators.automatic import AUTO, MML, fit_automatically, is_open
 from ellimix.estimators.callbacks import FitCallbacks, with_callbacks
 from ellimix.estimators.fitted import FittedMixture
 from ellimix.estimators.outcome import best_of, best_so_far
@@ -362,11 +362,6 @@ class GaussianMixture(FittedMixture):
     def _inference(self) -> MaximumLikelihood:
         """As the fit was made: what it held is held."""
         return inference_of(self, self.mixture_)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = takes_holes(self)
-        return tags
 
     def _check_order(self, known: Known) -> None:
         told = any(known.get(name) is not None for name in ("labels", "allowed"))

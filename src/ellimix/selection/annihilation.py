@@ -19,15 +19,17 @@ from typing import final
 
 import numpy as np
 
+from ellimix.completion import completed
 from ellimix.covariance.base import Family
 from ellimix.density.mixture import Mixture
 from ellimix.engines.base import Engine
+from ellimix.engines.incomplete import suited
 from ellimix.errors import DataError, FitFailed, Status
 from ellimix.inference.message_length import MessageLength
 from ellimix.report import FitReport
 from ellimix.selection.covering import START, covering, most_components
 from ellimix.selection.shrinking import Shrinking, Stage, Standing, Watch
-from ellimix.sources.base import Source
+from ellimix.sources.memory import MemorySource
 from ellimix.starts.base import all_weights
 
 __all__ = ["Annihilation", "Stage", "Standing", "annihilate"]
@@ -90,7 +92,7 @@ class Annihilation:
 
 
 def annihilate(
-    source: Source,
+    source: MemorySource,
     engine: Engine,
     family: Family,
     *,
@@ -107,8 +109,9 @@ def annihilate(
 
     Parameters
     ----------
-    source : Source
-        Rows, with or without weights. A weight of 2 is the row twice.
+    source : MemorySource
+        Rows, with or without weights. A weight of 2 is the row twice. Not all need be known of
+        them; nothing may be said of their components.
     engine : Engine
     family : Family
     most : int, optional
@@ -165,13 +168,15 @@ def annihilate(
     >>> found.n_components
     3
     """
-    placed = source.placed(engine)
+    plain, whole = engine, completed(source, engine) if source.incomplete else source
+    begun, engine = whole.placed(plain), suited(plain, source)
+    placed = source.placed(engine) if source.incomplete else begun
     weight, usable = _counted(placed)
     if most is None:
         most = max(least, most_components(weight, usable, family, placed.n_features))
     _check(most, least, max_iter, usable)
     inference = MessageLength(family, weight, reg_covar)
-    start, notes = covering(placed, engine, family, most, reg_covar, random)
+    start, notes = covering(begun, plain, family, most, reg_covar, random)
     shrinking = Shrinking(
         placed, engine, inference, max_iter, START, feature_names, progress, notes=list(notes)
     )
@@ -225,7 +230,7 @@ def _refined(shrinking: Shrinking, best: Stage, tol: float) -> FitReport:
     return replace(more, trace=(*report.trace, *more.trace), steps=steps)
 
 
-def _counted(source: Source) -> tuple[float, int]:
+def _counted(source: MemorySource) -> tuple[float, int]:
     """The sum of the row weights, and how many rows have one."""
     weight = all_weights(source)
     if weight is None:
