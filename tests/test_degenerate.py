@@ -339,15 +339,14 @@ def test_fewer_rows_than_components(family: str) -> None:
             GaussianMixture(5, covariance_type=family, init_params=init).fit(FEW.rows)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_missing_and_infinite_numbers_are_refused(bad: float) -> None:
+def test_infinite_numbers_are_refused() -> None:
     rows = two_groups()
-    rows[3, 1] = bad
-    with pytest.raises(ValueError, match="NaN" if np.isnan(bad) else "infinity"):
+    rows[3, 1] = np.inf
+    with pytest.raises(ValueError, match="infinity"):
         GaussianMixture(2).fit(rows)
     model = GaussianMixture(2, random_state=0).fit(two_groups())
     for method in (model.predict, model.predict_proba, model.score, model.score_samples):
-        with pytest.raises(ValueError, match="NaN" if np.isnan(bad) else "infinity"):
+        with pytest.raises(ValueError, match="infinity"):
             method(rows)
 
 

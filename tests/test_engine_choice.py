@@ -48,7 +48,7 @@ def test_the_registry():
 
 def test_the_rule_knows_the_shape_and_nothing_else():
     names = list(inspect.signature(choose).parameters)
-    assert names == ["name", "n_rows", "d", "components", "full", "passes"]
+    assert names == ["name", "n_rows", "d", "components", "full", "passes", "patterns"]
     sizes = itertools.product((10, 1000, 10**5, 10**7), (1, 4, 30), (1, 5, 50), (False, True))
     for shape in sizes:
         chosen = choose("auto", *shape)

@@ -21,8 +21,9 @@ from ellimix.errors import Status
 from ellimix.estimators.fixing import Wishes, holding
 from ellimix.estimators.given import given_parameters
 from ellimix.estimators.matching import match, reordered
+from ellimix.estimators.preparing import Prepared
 from ellimix.estimators.starting import first_steps
-from ellimix.inference.base import Parameters, with_noise
+from ellimix.inference.base import Parameters
 from ellimix.inference.box import Box
 from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.records import Moment, SufficientStatistics
@@ -360,15 +361,10 @@ def test_a_start_with_noise_begins_at_what_is_fixed():
     """The noise is the last of a start's statistics, and is never matched to anything."""
     given, inference = noisy([0.3, NAN, NAN], Wishes({"weights": [0]}))
 
-    class Noisy:
-        name = "noisy"
-
-        def statistics(self, beginning):
-            return with_noise(STARTS["kmeans"].statistics(beginning), 9.0, BOX.middle)
-
+    ready = Prepared(MemorySource(X), STARTS["kmeans"], BOX, 9.0, float(len(X) + 9))
     random = np.random.RandomState(0)
     beginning = Beginning(MemorySource(X), ENGINES["numpy"], 3, inference.moment, 0.0, random)
-    (start,) = first_steps(beginning, inference, Noisy(), given, 1)
+    (start,) = first_steps(beginning, inference, ready, given, 1)
     assert start.weights[0] == 0.3
     assert float(start.noise) == pytest.approx(0.7 * 9.0 / (9.0 + 60.0), rel=0.1)
     (report,) = run(MemorySource(X), ENGINES["numpy"], [Task(inference, start, 1e-9, 50)])

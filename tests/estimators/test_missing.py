@@ -9,12 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
-from ellimix import FAMILIES, GaussianMixture, GaussianMixtureImputer, datasets
+from ellimix import (
+    FAMILIES,
+    FitWarning,
+    GaussianMixture,
+    GaussianMixtureImputer,
+    GaussianMixtureSearch,
+    datasets,
+)
 from ellimix.covariance import parse
+from ellimix.density.bearing import unseen
 from ellimix.em import Task, run
 from ellimix.engines import ENGINES
 from ellimix.errors import DataError
 from ellimix.inference.likelihood import MaximumLikelihood
+from ellimix.selection.cells import Verdict
 from ellimix.sources.memory import MemorySource
 
 
@@ -281,3 +290,22 @@ def test_the_imputer_is_a_step_of_a_pipeline(iris):
     table = imputer.set_output(transform="pandas").fit_transform(named)
     assert list(table.columns) == list("abcd")
     assert not table.isna().any().any()
+
+
+def test_components_that_rest_on_few_rows_are_told(iris):
+    rows = holes(iris, 0.5, seed=2)
+    with pytest.warns(FitWarning, match="of its .* rows observe") as caught:
+        model = GaussianMixture(3, n_init=5, tol=1e-5, max_iter=1000, random_state=0).fit(rows)
+    assert caught[0].filename == __file__
+    assert "rows observe" in model.report_.notes[-1]
+    # by hand: rows of the component that observe all of the four features
+    found = unseen(model.mixture_, MemorySource(rows), ENGINES["numpy"])
+    whole = ~np.isnan(rows).any(axis=1)
+    share = model.predict_proba(rows)
+    for one in found:
+        if len(one.features) == 4:
+            np.testing.assert_allclose(one.rows, share[whole, one.component].sum())
+        np.testing.assert_allclose(one.count, share[:, one.component].sum())
+    search = GaussianMixtureSearch("VVV", [1, 2, 3], random_state=0).fit(rows)
+    reasons = [cell.reason for cell in search.cells_ if cell.verdict is Verdict.SPURIOUS]
+    assert any("rows observe all of them" in reason for reason in reasons)

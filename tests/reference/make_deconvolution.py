@@ -27,8 +27,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-from astroML.density_estimation import XDGMM
-from extreme_deconvolution import extreme_deconvolution
 
 HERE = Path(__file__).parent
 AFTER = (1, 5, 50)
@@ -103,6 +101,8 @@ def by_authors(
     projection: np.ndarray | None = None,
 ) -> tuple[Model, float]:
     """extreme-deconvolution after some steps, and its log-likelihood."""
+    from extreme_deconvolution import extreme_deconvolution
+
     model = {name: np.array(values, dtype=float) for name, values in start.items()}
     arguments = (rows, errors, model["weights"], model["means"], model["covariances"])
     extreme_deconvolution(*arguments, projection=projection, tol=LEAST, maxiter=steps)
@@ -114,6 +114,8 @@ def by_astroml(
     rows: np.ndarray, errors: np.ndarray, start: Model, steps: int
 ) -> tuple[Model, float]:
     """astroML after some steps from the start, and its log-likelihood."""
+    from astroML.density_estimation import XDGMM
+
     model = XDGMM(len(start["weights"]))
     model.alpha, model.mu, model.V = (
         np.array(start[name], dtype=float) for name in ("weights", "means", "covariances")

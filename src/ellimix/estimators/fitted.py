@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from os import PathLike
 from typing import Any, Self
 
@@ -9,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ellimix.covariance import Family, name_for, parse
+from ellimix.density.bearing import unseen
 from ellimix.density.mixture import Mixture
 from ellimix.engines import Engine
-from ellimix.errors import Status
+from ellimix.errors import FitWarning, Status
 from ellimix.estimators.attributes import ParameterAttribute
 from ellimix.estimators.callbacks import CallbackSupport
 from ellimix.estimators.methods import MixtureMethods
@@ -147,6 +150,10 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         """Write the fitted attributes."""
         if self.order == "weight":
             best = best.by_weight()
+        cautions = _about_rows(best, source, engine)
+        best = replace(best, notes=(*best.notes, *cautions))
+        for caution in cautions:
+            warnings.warn(caution, FitWarning, stacklevel=6)
         mixture = best.mixture
         if mixture is None:
             raise AssertionError("the best fit has a mixture")
@@ -162,3 +169,10 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         self.lower_bound_ = best.objective
         self.lower_bounds_ = list(best.trace)
         self.labels_ = mixture.score_rows(source, engine).labels
+
+
+def _about_rows(best: FitReport, source: MemorySource, engine: Engine) -> tuple[str, ...]:
+    """What the rows' holes call for saying of the fit."""
+    if best.mixture is None or not source.incomplete:
+        return ()
+    return tuple(found.sentence for found in unseen(best.mixture, source, engine))

@@ -392,7 +392,7 @@ class GaussianMixture(FittedMixture):
             verbose = VerboseObserver(int(self.verbose), self.verbose_interval, len(tasks))
             observers.append(verbose.observe)
         reports = run(source, engine, tasks, all_of(observers), self._names())
-        self._keep(best_of(reports), reports, source, engine)
+        self._keep(best_of(reports, source, engine), reports, source, engine)
         self._warn()
 
     def _warn(self) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ellimix.density.bearing import unseen
 from ellimix.em import Fits
+from ellimix.engines import Engine
 from ellimix.errors import FitFailed, Status
 from ellimix.report import FitReport
+from ellimix.sources.memory import MemorySource
 
 if TYPE_CHECKING:
     from ellimix.estimators.gaussian_mixture import GaussianMixture
@@ -31,10 +34,19 @@ def best_so_far(estimator: GaussianMixture, dtype: Any, fits: Fits) -> dict[str,
     }
 
 
-def best_of(reports: list[FitReport]) -> FitReport:
-    """The usable fit with the highest objective; sound ones before degenerate ones."""
+def best_of(reports: list[FitReport], source: MemorySource, engine: Engine) -> FitReport:
+    """The usable fit with the highest objective; sound ones before degenerate ones.
+
+    Where values are missing, fits whose covariances rest on enough rows come before the others,
+    whose likelihood has no bound (`ellimix.density.bearing`).
+    """
     usable = [report for report in reports if report.usable]
     if not usable:
         sentences = dict.fromkeys(report.message for report in reports)
         raise FitFailed("No start gave a fit. " + " ".join(sentences))
-    return max(usable, key=lambda report: (report.sound, report.objective))
+    if len(usable) == 1:
+        return usable[0]
+    seen = [report.mixture is not None and not unseen(report.mixture, source, engine)
+            for report in usable]  # fmt: skip
+    ranked = zip((r.sound for r in usable), seen, (r.objective for r in usable), strict=True)
+    return usable[max(enumerate(ranked), key=lambda pair: pair[1])[0]]

@@ -8,6 +8,7 @@ from typing import final
 import numpy as np
 
 from ellimix.attempts.base import Ended
+from ellimix.density.bearing import unseen
 from ellimix.density.mixture import Mixture
 from ellimix.errors import DegenerateFit, Status
 from ellimix.report import FitReport
@@ -45,10 +46,11 @@ class Judge:
         if reason:
             return self._empty(key, Verdict.SKIPPED, reason)
         entry = board[key]
-        if entry.best is not None and self.setting.overfull(key):
-            return self._with_fit(key, entry, entry.best, Verdict.SPURIOUS, self._overfull(key))
         if entry.best is not None:
-            return self._with_fit(key, entry, entry.best, Verdict.OK, self._aside(key, entry))
+            reason = self._overfull(key) or self._unseen(key, entry.best)
+            verdict = Verdict.SPURIOUS if reason else Verdict.OK
+            reason = reason or self._aside(key, entry)
+            return self._with_fit(key, entry, entry.best, verdict, reason)
         if entry.spurious is not None:
             reason = f"Every fit that was found is spurious: {self._why(entry.spurious)}."
             return self._with_fit(key, entry, entry.spurious, Verdict.SPURIOUS, reason)
@@ -122,7 +124,18 @@ class Judge:
         reasons = self.setting.guard.judge(self._mixture(solution), counts, self.setting.resolution)
         return "; ".join(reason.sentence for reason in reasons)
 
+    def _unseen(self, key: Key, solution: Solution) -> str:
+        """Which covariances rest on too few rows that observe enough; empty where none do."""
+        source = self.placed.of(key[1])
+        if not source.n_patterns:
+            return ""
+        found = unseen(self._mixture(solution), source, self.placed.engine, careful=True)
+        return " ".join(one.sentence for one in found)
+
     def _overfull(self, key: Key) -> str:
+        """Whether the model has too many parameters; empty where it has not."""
+        if not self.setting.overfull(key):
+            return ""
         parameters, d = self.setting.n_parameters(key), self.setting.n_features
         rows = self.setting.weight / self.setting.observation
         return (
