@@ -17,13 +17,12 @@ from ellimix.estimators.methods import FLOATS, MixtureMethods, row_weights, with
 from ellimix.inference.base import with_noise
 from ellimix.inference.box import Box
 from ellimix.records import Array, SufficientStatistics
+from ellimix.selection.ground import LEAST, noise_box
 from ellimix.sources.knowledge import Known, check_columns, counted, described
 from ellimix.sources.memory import MemorySource
 from ellimix.starts import Given, Start
 from ellimix.starts.constrained import Constrained
-from ellimix.starts.noise import box_of, cleaned
-
-LEAST_NOISE = 0.01  # of all weight: what the noise component begins with, however few rows it has
+from ellimix.starts.noise import cleaned
 
 
 @final
@@ -127,7 +126,7 @@ def prepared(
             start = Constrained(start, prior)
         return Prepared(whole, start, None, 0.0, total)
     clutter = _clutter(noise, whole, prior, k, random)
-    box = _box(source, whole)
+    box = noise_box(source, engine)
     kept = np.flatnonzero(~clutter)
     begun = whole.part(kept).placed(engine)
     if isinstance(start, Given):
@@ -135,7 +134,7 @@ def prepared(
     if prior is not None:
         start = Constrained(start, prior[kept])
     weight = np.ones(clutter.size) if source.weight is None else source.weight
-    return Prepared(begun, start, box, max(float(weight @ clutter), LEAST_NOISE * total), total)
+    return Prepared(begun, start, box, max(float(weight @ clutter), LEAST * total), total)
 
 
 def _clutter(
@@ -164,10 +163,3 @@ def _clutter(
         always = np.isneginf(prior[:, :-1]).all(axis=1)
         clutter = (clutter & ~never) | always
     return clutter
-
-
-def _box(source: MemorySource, whole: MemorySource) -> Box:
-    """Where noise is uniform: in what was measured, but where rows are projections."""
-    projected = source.detail is not None and source.detail.projections is not None
-    rows = whole.rows if projected else source.rows
-    return box_of(rows, source.weight, not bool(np.isnan(rows).any()))
