@@ -249,12 +249,11 @@ def test_each_pair_of_options_climbs_and_repeats(pair):
         if "noise" in pair:
             start["noise"] = np.abs(plain).max(axis=1) > 4.5
         one = GaussianMixture(2, **{**make, **start}).fit(rows, sample_weight=weight, **found)
-        for name in start:
-            if isinstance(start[name], np.ndarray):
-                start[name] = np.repeat(start[name], times)
-        other = GaussianMixture(2, **{**make, **start}).fit(
-            np.repeat(rows, times, axis=0), **longer
-        )
+        for name, value in start.items():
+            if isinstance(value, np.ndarray):
+                start[name] = np.repeat(value, times)
+        many = np.repeat(rows, times, axis=0)
+        other = GaussianMixture(2, **{**make, **start}).fit(many, **longer)
         np.testing.assert_allclose(other.lower_bound_, one.lower_bound_, rtol=1e-6)
 
 
