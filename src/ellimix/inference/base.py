@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -17,6 +17,34 @@ LOG_2PI = float(np.log(2.0 * np.pi))
 
 
 @dataclass(frozen=True, slots=True)
+class Hyperparameters:
+    """What a variational posterior q(pi) prod_k q(mu_k, Lambda_k) holds besides `Parameters`.
+
+    There, the weights are E[pi], the means those of q(mu_k), and the covariances E[Lambda_k]^-1:
+    the Wishart's inverse scale matrix over its degrees of freedom.
+
+    Parameters
+    ----------
+    concentration : ndarray of shape (..., k, 1) or (..., k, 2)
+        Of a Dirichlet distribution; or the two parameters of each stick's beta distribution.
+    mean_precision : ndarray of shape (..., k)
+        beta_k: mu_k given Lambda_k has precision beta_k Lambda_k.
+    degrees : ndarray of shape (..., k)
+        Degrees of freedom of the Wishart distributions.
+    """
+
+    concentration: Array
+    mean_precision: Array
+    degrees: Array
+
+    def at(self, index: Index) -> Hyperparameters:
+        """Those of some fits."""
+        return Hyperparameters(
+            self.concentration[index], self.mean_precision[index], self.degrees[index]
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Parameters:
     """Parameters of a mixture of Gaussians, or of a stack of them with axes in front.
 
@@ -28,17 +56,22 @@ class Parameters:
     covariance : Covariance
     noise : ndarray of shape (...,) or None
         The weight of the noise component, where there is one.
+    hyper : Hyperparameters or None
+        The rest of a variational posterior, where the parameters are what it expects.
     """
 
     weights: Array
     means: Array
     covariance: Covariance
     noise: Array | None = None
+    hyper: Hyperparameters | None = None
 
     def at(self, index: Index) -> Parameters:
         """The parameters of some fits: an int gives one fit's own, anything else a stack."""
         noise = None if self.noise is None else np.asarray(self.noise[index])
-        return Parameters(self.weights[index], self.means[index], self.covariance.at(index), noise)
+        hyper = None if self.hyper is None else self.hyper.at(index)
+        covariance = self.covariance.at(index)
+        return Parameters(self.weights[index], self.means[index], covariance, noise, hyper)
 
 
 def stack(parameters: Sequence[Parameters]) -> Parameters:
@@ -49,6 +82,17 @@ def stack(parameters: Sequence[Parameters]) -> Parameters:
         np.stack([p.means for p in parameters]),
         stack_covariances([p.covariance for p in parameters]),
         None if None in noise else np.array(noise),
+        _stacked([p.hyper for p in parameters if p.hyper is not None]),
+    )
+
+
+def _stacked(hyper: Sequence[Hyperparameters]) -> Hyperparameters | None:
+    if not hyper:
+        return None
+    return Hyperparameters(
+        np.stack([h.concentration for h in hyper]),
+        np.stack([h.mean_precision for h in hyper]),
+        np.stack([h.degrees for h in hyper]),
     )
 
 
@@ -77,6 +121,21 @@ def chosen(which: NDArray[np.bool_], these: Parameters, those: Parameters) -> Pa
             orientation,
         ),
         None if these.noise is None or those.noise is None else pick(these.noise, those.noise),
+        _chosen(these.hyper, those.hyper, pick),
+    )
+
+
+def _chosen(
+    these: Hyperparameters | None,
+    those: Hyperparameters | None,
+    pick: Callable[[Array, Array], Array],
+) -> Hyperparameters | None:
+    if these is None or those is None:
+        return None
+    return Hyperparameters(
+        pick(these.concentration, those.concentration),
+        pick(these.mean_precision, those.mean_precision),
+        pick(these.degrees, those.degrees),
     )
 
 
