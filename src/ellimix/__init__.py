@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ellimix import covariance, datasets, errors, plots
+    from ellimix import bayes, covariance, datasets, errors, plots
     from ellimix.covariance import FAMILIES
     from ellimix.density.mixture import Mixture
     from ellimix.errors import (
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         EllimixError,
         FitFailed,
         FitWarning,
+        ImproperPosterior,
         MissingExtra,
         ModelFileError,
         Status,
@@ -59,8 +60,9 @@ _HOMES = {
     "DataError": "ellimix.errors",
     "MissingExtra": "ellimix.errors",
     "FitWarning": "ellimix.errors",
+    "ImproperPosterior": "ellimix.errors",
 }
-_MODULES = {"covariance", "datasets", "errors", "plots"}
+_MODULES = {"bayes", "covariance", "datasets", "errors", "plots"}
 
 __all__ = [
     "FAMILIES",
@@ -73,11 +75,13 @@ __all__ = [
     "GaussianMixture",
     "GaussianMixtureImputer",
     "GaussianMixtureSearch",
+    "ImproperPosterior",
     "MissingExtra",
     "Mixture",
     "ModelFileError",
     "Status",
     "__version__",
+    "bayes",
     "combine",
     "covariance",
     "datasets",

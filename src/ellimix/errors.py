@@ -7,6 +7,7 @@
     |-- FitFailed           (ValueError) no fit in flight has parameters to return
     |-- ModelFileError      (ValueError) a file that is not a saved mixture
     |-- DataError           (ValueError) rows or columns that cannot be used
+    |-- ImproperPosterior   (ValueError) a quantity of a posterior that does not exist yet
     `-- MissingExtra        (ImportError) an optional package is not installed
     FitWarning              (UserWarning) a fit that was kept, with something to know about it
 
@@ -127,6 +128,10 @@ class ModelFileError(EllimixError, ValueError):
 
 class DataError(EllimixError, ValueError):
     """Rows or columns that cannot be used, with what to do instead."""
+
+
+class ImproperPosterior(EllimixError, ValueError):
+    """A quantity of a posterior that does not exist yet, with what it takes."""
 
 
 class MissingExtra(EllimixError, ImportError):

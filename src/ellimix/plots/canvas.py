@@ -24,13 +24,19 @@ def new_axes() -> Axes:
 
 def new_row(count: int) -> tuple[Axes, ...]:
     """Axes of a new figure, side by side."""
+    return new_grid(1, count)
+
+
+def new_grid(rows: int, columns: int) -> tuple[Axes, ...]:
+    """Axes of a new figure, row after row."""
     try:
         from matplotlib import pyplot
     except ImportError:
         raise MissingExtra("matplotlib", "plots") from None
-    size = (6.4, 4.8) if count == 1 else (4.8 * count, 4.2)
+    height = 4.2 if rows == 1 else 3.2 * rows
+    size = (6.4, 4.8) if rows == columns == 1 else (4.8 * columns, height)
     figure = pyplot.figure(figsize=size, layout="constrained")
-    return tuple(figure.subplots(1, count, squeeze=False)[0])
+    return tuple(figure.subplots(rows, columns, squeeze=False).ravel())
 
 
 def ellipse(center: tuple[float, float], width: float, height: float, angle: float) -> Any:
