@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ellimix.estimators.imputer import GaussianMixtureImputer
     from ellimix.estimators.search import GaussianMixtureSearch
     from ellimix.estimators.select import select
+    from ellimix.inference.priors import Prior
     from ellimix.persist import load, save
     from ellimix.report import FitReport
     from ellimix.selection.combining import ClusterTree, combine
@@ -50,6 +51,7 @@ _HOMES = {
     "FAMILIES": "ellimix.covariance",
     "ClusterTree": "ellimix.selection.combining",
     "combine": "ellimix.selection.combining",
+    "Prior": "ellimix.inference.priors",
     "load": "ellimix.persist",
     "save": "ellimix.persist",
     "Status": "ellimix.errors",
@@ -76,6 +78,7 @@ __all__ = [
     "MissingExtra",
     "Mixture",
     "ModelFileError",
+    "Prior",
     "Status",
     "__version__",
     "combine",
