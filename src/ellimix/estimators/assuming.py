@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ellimix.covariance.base import Covariance, Family, Structure
+from ellimix.covariance.base import Covariance, Structure
 from ellimix.density.mixture import Mixture
 from ellimix.engines import Engine
 from ellimix.estimators.given import GivenParameters, Precisions
 from ellimix.inference.base import Inference
-from ellimix.inference.box import Box
-from ellimix.inference.posterior import Estimation, MaximumAPosteriori, estimation
-from ellimix.inference.priors import DEFAULT, Prior, PseudoData, Spread, pseudo_data
+from ellimix.inference.posterior import MaximumAPosteriori
+from ellimix.inference.priors import DEFAULT, Prior
+from ellimix.inference.pseudo_data import Assumed, PseudoData
 from ellimix.records import Array
 from ellimix.selection.spread import spread_of
 from ellimix.sources.memory import MemorySource
@@ -28,55 +28,24 @@ def prior_of(value: Any) -> Prior | None:
     return found
 
 
-def assuming(
-    value: Any,
-    family: Family,
-    reg_covar: float,
-    box: Box | None,
-    k: int,
-    source: MemorySource,
-    engine: Engine,
-) -> Estimation:
-    """The inference with the prior, or maximum likelihood where there is none.
+def assumed_of(value: Any, source: MemorySource, engine: Engine) -> Assumed | None:
+    """The prior with the rows that its defaults are taken from; None where there is none.
 
     Parameters
     ----------
     value : {"default"}, Prior or None
-    family : Family
-    reg_covar : float
-    box : Box or None
-    k : int
     source : MemorySource
-        The rows, from which defaults are taken.
     engine : Engine
-
-    Raises
-    ------
-    DataError
-        The prior does not go with the rows, the family or the number of components.
     """
     prior = prior_of(value)
     if prior is None:
-        return estimation(family, reg_covar, box, None)
-
-    @cache
-    def spread() -> Spread:
-        return spread_of(source, engine)
-
-    found = pseudo_data(prior, family, k, source.n_features, box is not None, spread)
-    return estimation(family, reg_covar, box, found)
+        return None
+    return Assumed(prior, partial(spread_of, source, engine), source.n_features)
 
 
 def pseudo_of(inference: Inference) -> PseudoData | None:
     """What the prior of an inference adds, if it has one."""
     return inference.prior if isinstance(inference, MaximumAPosteriori) else None
-
-
-def bounded(pseudo: PseudoData | None) -> bool:
-    """Whether a prior keeps every covariance away from singular ones."""
-    if pseudo is None:
-        return False
-    return bool(pseudo.scatter.reshape(pseudo.counts.size, -1).any(axis=1).all())
 
 
 def log_prior(mixture: Mixture, pseudo: PseudoData | None) -> float:

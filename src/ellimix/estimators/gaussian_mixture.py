@@ -21,7 +21,7 @@ from ellimix.em import Observer, run
 from ellimix.engines import NAMES
 from ellimix.engines.incomplete import suited
 from ellimix.errors import DataError, FitWarning, Status
-from ellimix.estimators.assuming import bounded, pseudo_of
+from ellimix.estimators.assuming import pseudo_of
 from ellimix.estimators.automatic import AUTO, MML, fit_automatically, is_open
 from ellimix.estimators.callbacks import FitCallbacks, with_callbacks
 from ellimix.estimators.fitted import FittedMixture
@@ -413,7 +413,7 @@ class GaussianMixture(FittedMixture):
             verbose = VerboseObserver(int(self.verbose), self.verbose_interval, len(tasks))
             observers.append(verbose.observe)
         reports = run(source, engine, tasks, all_of(observers), self._names())
-        best = best_of(reports, source, engine, bounded=bounded(self._pseudo))
+        best = best_of(reports, source, engine, bounded=self._bounded)
         self._keep(best, reports, source, engine)
         self._warn()
 

@@ -13,7 +13,7 @@ from ellimix.em import Task, run
 from ellimix.engines import choose
 from ellimix.errors import DataError
 from ellimix.inference.posterior import Estimation, estimation
-from ellimix.inference.priors import PseudoData
+from ellimix.inference.pseudo_data import PseudoData
 from ellimix.records import Array, Detail, Factor, Rows
 from ellimix.sources.knowledge import Known, counted
 from ellimix.sources.memory import MemorySource

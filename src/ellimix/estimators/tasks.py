@@ -12,13 +12,13 @@ from ellimix.density.mixture import Mixture
 from ellimix.em import Task
 from ellimix.engines import Engine, choose
 from ellimix.errors import DataError
-from ellimix.estimators.assuming import assuming
+from ellimix.estimators.assuming import assumed_of
 from ellimix.estimators.automatic import AUTO
 from ellimix.estimators.fixing import as_wished
 from ellimix.estimators.matching import resumed
 from ellimix.estimators.preparing import prepared
 from ellimix.estimators.starting import first_steps
-from ellimix.inference.posterior import Estimation, estimation
+from ellimix.inference.posterior import Estimation, assuming, estimation
 from ellimix.records import Factor
 from ellimix.sampling import begun_on_sample
 from ellimix.sources.memory import MemorySource
@@ -40,11 +40,11 @@ def tasks_of(estimator: GaussianMixture, source: MemorySource, engine: Engine) -
     """The fits to run: one a start, or one that goes on from the last fit."""
     k, d = int(estimator.n_components), source.n_features
     family, floor = estimator._family(d), float(estimator.reg_covar)
-    fast = _acceleration(estimator)
+    fast, assumed = _acceleration(estimator), assumed_of(estimator.prior, source, engine)
     if estimator.warm_start and hasattr(estimator, "converged_"):
         _check_warm_start(estimator, family, k, d)
         old_box = estimator.mixture_.box
-        plain = assuming(estimator.prior, family, floor, old_box, k, source, engine)
+        plain = assuming(family, k, floor, old_box, assumed)
         inference, _ = as_wished(estimator, plain, d)
         old = estimator.mixture_.parameters
         parameters, before = resumed(old, estimator.lower_bound_, inference.held)
@@ -53,7 +53,7 @@ def tasks_of(estimator: GaussianMixture, source: MemorySource, engine: Engine) -
     random = check_random_state(estimator.random_state)
     start = _start(estimator)
     ready = prepared(source, engine, start, k, estimator.noise, random)
-    plain = assuming(estimator.prior, family, floor, ready.box, k, source, engine)
+    plain = assuming(family, k, floor, ready.box, assumed)
     inference, given = as_wished(estimator, plain, d)
     beginnings = first_steps(
         Beginning(ready.source, engine, k, inference.moment, floor, random),

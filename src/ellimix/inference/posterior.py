@@ -18,7 +18,7 @@ from ellimix.inference.likelihood import (
     pseudo_scatter,
     without_rounding,
 )
-from ellimix.inference.priors import PseudoData
+from ellimix.inference.pseudo_data import Assumed, PseudoData
 from ellimix.records import Array, Moment, Potentials, SufficientStatistics
 
 
@@ -161,6 +161,14 @@ def estimation(
     if prior is None:
         return MaximumLikelihood(family, reg_covar, box)
     return MaximumAPosteriori(family, prior, reg_covar, box)
+
+
+def assuming(
+    family: Family, k: int, reg_covar: float, box: Box | None, assumed: Assumed | None
+) -> Estimation:
+    """The same for k components, where a prior may be known for any number of them."""
+    prior = None if assumed is None else assumed.of(family, k, box is not None)
+    return estimation(family, reg_covar, box, prior)
 
 
 def _between(amount: Array, shift: Array, moment: Moment) -> Array:

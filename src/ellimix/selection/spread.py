@@ -10,7 +10,7 @@ from ellimix.em import Task, run
 from ellimix.engines.base import Engine
 from ellimix.errors import DataError
 from ellimix.inference.likelihood import MaximumLikelihood
-from ellimix.inference.priors import Spread
+from ellimix.inference.pseudo_data import Spread
 from ellimix.records import Rows
 from ellimix.sources.memory import MemorySource
 from ellimix.starts import Beginning, Given
