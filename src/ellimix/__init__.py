@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ellimix.estimators.imputer import GaussianMixtureImputer
     from ellimix.estimators.search import GaussianMixtureSearch
     from ellimix.estimators.select import select
+    from ellimix.inference.priors import Prior
     from ellimix.persist import load, save
     from ellimix.report import FitReport
     from ellimix.selection.combining import ClusterTree, combine
@@ -51,6 +52,7 @@ _HOMES = {
     "FAMILIES": "ellimix.covariance",
     "ClusterTree": "ellimix.selection.combining",
     "combine": "ellimix.selection.combining",
+    "Prior": "ellimix.inference.priors",
     "load": "ellimix.persist",
     "save": "ellimix.persist",
     "Status": "ellimix.errors",
@@ -79,6 +81,7 @@ __all__ = [
     "MissingExtra",
     "Mixture",
     "ModelFileError",
+    "Prior",
     "Status",
     "__version__",
     "bayes",

@@ -38,7 +38,7 @@ class Attempts:
     names : tuple of str
         Where each start came from.
     target : float
-        A log-likelihood, in nats: fits that will clearly stay below it may be given up.
+        An objective, in nats: fits that will clearly stay below it may be given up.
     noise_n : ndarray of shape (m,) or None
         Counts of the noise component, where there is one.
     """
@@ -70,8 +70,9 @@ class Ended:
         Its upper triangular precision factors.
     log_det : ndarray of shape (m, k)
         Its log-determinants.
-    log_likelihood : ndarray of shape (m,)
-        Its log-likelihood, in nats; -inf for a fit without a sound end.
+    objective : ndarray of shape (m,)
+        Its log-likelihood, with a prior plus the log-prior, in nats; -inf for a fit without a sound
+        end.
     entropy : ndarray of shape (m,)
         Its classification entropy, in nats.
     passes : ndarray of shape (m,), int
@@ -87,6 +88,8 @@ class Ended:
         Counts of the noise component, where there is one.
     noise : ndarray of shape (m,) or None
         Its weight in the model that the last pass was made with.
+    log_prior : ndarray of shape (m,) or None
+        Log-prior of that model, in nats, where there is a prior.
     """
 
     family: Family
@@ -97,7 +100,7 @@ class Ended:
     center: Array
     factor: Array
     log_det: Array
-    log_likelihood: Array
+    objective: Array
     entropy: Array
     passes: NDArray[np.int64]
     status: tuple[Status, ...]
@@ -106,6 +109,12 @@ class Ended:
     component: NDArray[np.int64]
     noise_n: Array | None = None
     noise: Array | None = None
+    log_prior: Array | None = None
+
+    @property
+    def log_likelihood(self) -> Array:
+        """Log-likelihood of the model of the last pass, (m,), in nats."""
+        return self.objective if self.log_prior is None else self.objective - self.log_prior
 
     def model(self, index: int) -> Parameters:
         """The model of one fit with a sound end."""

@@ -13,6 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from ellimix.attempts.base import Attempts, Ended, Start
 from ellimix.attempts.plain import PlainRunner
 from ellimix.inference.box import Box
+from ellimix.inference.pseudo_data import Assumed
 from ellimix.records import Array
 from ellimix.sources.labelled import Placed
 
@@ -37,6 +38,8 @@ class LabelledRunner:
     weight : float
         Sum of the row weights.
     box : Box or None
+    prior : Assumed or None
+        The prior of all fits; None for maximum likelihood.
     """
 
     placed: Placed
@@ -45,6 +48,7 @@ class LabelledRunner:
     weight: float
     box: Box | None
     compiled: bool = False
+    prior: Assumed | None = None
 
     def run(
         self,
@@ -63,7 +67,12 @@ class LabelledRunner:
         for k in dict.fromkeys(sizes):
             own = [i for i, size in enumerate(sizes) if size == k]
             runner = PlainRunner(
-                self.placed.of(k), self.placed.engine, self.reg_covar, self.weight, box=self.box
+                self.placed.of(k),
+                self.placed.engine,
+                self.reg_covar,
+                self.weight,
+                box=self.box,
+                prior=self.prior,
             )
             ended = runner.run(
                 [aligned(attempts[i], self.classes) for i in own],

@@ -16,7 +16,8 @@ from ellimix.engines.incomplete import suited
 from ellimix.errors import DegenerateFit
 from ellimix.inference.base import Parameters, noise_moment, plug_in, with_noise, without_noise
 from ellimix.inference.box import Box
-from ellimix.inference.likelihood import MaximumLikelihood
+from ellimix.inference.posterior import Estimation, MaximumAPosteriori, assuming
+from ellimix.inference.pseudo_data import Assumed
 from ellimix.records import Array, Moment, SufficientStatistics
 from ellimix.report import FitReport
 from ellimix.sources.base import Source
@@ -43,6 +44,8 @@ class PlainRunner:
         Sum of the row weights.
     box : Box or None
         Where a noise component is uniform; None without one.
+    prior : Assumed or None
+        The prior of all fits; None for maximum likelihood.
     """
 
     source: Source
@@ -51,6 +54,7 @@ class PlainRunner:
     weight: float
     compiled: bool = False
     box: Box | None = None
+    prior: Assumed | None = None
 
     def run(
         self,
@@ -79,14 +83,20 @@ class PlainRunner:
                 acceleration="auto",
             )
             for group in attempts
-            for inference in (MaximumLikelihood(group.family, self.reg_covar, self.box),)
+            for inference in (self._inference(group),)
             for i, name in enumerate(group.names)
         ]
         observe = None if stop is None else lambda _: stop()
         reports = iter(run(self.source, self.engine, tasks, observe))
         grouped = [[next(reports) for _ in group.names] for group in attempts]
         found = iter(self._last_pass([r for own in grouped for r in own if r.sound]))
-        return [_ended(group, own, found) for group, own in zip(attempts, grouped, strict=True)]
+        return [
+            _ended(group, own, found, self._inference(group))
+            for group, own in zip(attempts, grouped, strict=True)
+        ]
+
+    def _inference(self, group: Attempts) -> Estimation:
+        return assuming(group.family, group.n.shape[1], self.reg_covar, self.box, self.prior)
 
     def _last_pass(self, reports: list[FitReport]) -> list[SufficientStatistics]:
         """Statistics with whole second moments under the fits' last parameters."""
@@ -103,7 +113,7 @@ class PlainRunner:
 
 
 def first_step(
-    inference: MaximumLikelihood, start: SufficientStatistics, careful: bool
+    inference: Estimation, start: SufficientStatistics, careful: bool
 ) -> SufficientStatistics | Parameters:
     """The start; in a hurry, for EVE and VVE, the model of a first M-step from pooled axes."""
     if careful or inference.family.name not in COMMON_AXES:
@@ -134,7 +144,10 @@ def whole_start(group: Attempts, index: int, box: Box | None = None) -> Sufficie
 
 
 def _ended(
-    group: Attempts, reports: list[FitReport], found: Iterator[SufficientStatistics]
+    group: Attempts,
+    reports: list[FitReport],
+    found: Iterator[SufficientStatistics],
+    inference: Estimation,
 ) -> Ended:
     """A group's fits, with the statistics of the sound ones' last pass, in order."""
     m, k, d = group.means.shape
@@ -158,14 +171,21 @@ def _ended(
         np.full(m, -1, dtype=np.int64),
         np.zeros(m) if noisy else None,
         np.zeros(m) if noisy else None,
+        np.zeros(m) if isinstance(inference, MaximumAPosteriori) else None,
     )
     for i, report in enumerate(reports):
         if report.sound:
-            _keep(out, i, report, next(found))
+            _keep(out, i, report, next(found), inference)
     return out
 
 
-def _keep(out: Ended, index: int, report: FitReport, found: SufficientStatistics) -> None:
+def _keep(
+    out: Ended,
+    index: int,
+    report: FitReport,
+    found: SufficientStatistics,
+    inference: Estimation,
+) -> None:
     mixture = report.mixture
     if mixture is None or not np.isfinite(found.loglik):
         return
@@ -181,7 +201,10 @@ def _keep(out: Ended, index: int, report: FitReport, found: SufficientStatistics
     out.weights[index], out.center[index] = mixture.weights, mixture.means
     out.factor[index] = whole_factor(mixture.covariance, d)
     out.log_det[index] = mixture.covariance.log_det
-    out.log_likelihood[index], out.entropy[index] = found.loglik, found.entropy
+    out.objective[index], out.entropy[index] = found.loglik, found.entropy
+    if out.log_prior is not None:
+        out.log_prior[index] = inference.penalty(mixture.parameters)
+        out.objective[index] += out.log_prior[index]
 
 
 def whole_factor(covariance: Covariance, d: int) -> Array:

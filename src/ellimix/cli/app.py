@@ -33,6 +33,7 @@ def fit(
     columns: str | None = None,
     weights: str | None = None,
     noise: Annotated[bool, Parameter(negative="")] = False,
+    prior: str = "none",
     out: Path | None = None,
     plot: Path | None = None,
     seed: int = 0,
@@ -58,6 +59,8 @@ def fit(
         A column of row weights.
     noise
         Add a uniform noise component for rows that belong to no group; their label is -1.
+    prior
+        none, or default: a weak prior that keeps components from collapsing onto a few rows.
     out
         Write the model to this JSON file.
     plot
@@ -71,7 +74,17 @@ def fit(
 
     names = _names(columns)
     options = FitOptions(
-        data, components, covariance, names, weights, out, plot, seed, json, noise=noise
+        data,
+        components,
+        covariance,
+        names,
+        weights,
+        out,
+        plot,
+        seed,
+        json,
+        noise=noise,
+        prior=prior,
     )
     fit_file(options, Console())
 
@@ -89,6 +102,7 @@ def select(
     columns: str | None = None,
     weights: str | None = None,
     noise: Annotated[bool, Parameter(negative="")] = False,
+    prior: str = "none",
     out: Path | None = None,
     plot: Path | None = None,
     seed: int = 0,
@@ -118,6 +132,8 @@ def select(
         A column of row weights.
     noise
         Add a uniform noise component for rows that belong to no group; their label is -1.
+    prior
+        none, or default: a weak prior that keeps components from collapsing onto a few rows.
     out
         Write the best model to this JSON file.
     plot
@@ -138,6 +154,7 @@ def select(
         seed,
         time_budget,
         noise=noise,
+        prior=prior,
     )
     select_file(
         SelectOptions(data, asked, _names(columns), weights, top, out, plot, json), Console()

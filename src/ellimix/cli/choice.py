@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from ellimix.covariance import Family
 from ellimix.engines import choose
 from ellimix.errors import DataError
+from ellimix.inference.priors import DEFAULT, Prior
 from ellimix.records import Factor
 from ellimix.selection.grid import ALL, COMPONENTS, families_of
 from ellimix.selection.search import Found, Tell, search
@@ -40,6 +41,8 @@ class Asked:
     engine : str
     noise : bool
         Whether each model has a noise component besides.
+    prior : str
+        "none" or "default".
     """
 
     families: str | tuple[str, ...] = ALL
@@ -49,12 +52,14 @@ class Asked:
     time_budget: float | None = None
     engine: str = "auto"
     noise: bool = False
+    prior: str = "none"
 
 
 def chosen(table: Table, source: MemorySource, asked: Asked) -> Found:
     """The search over a table's rows."""
     if asked.time_budget is not None and not asked.time_budget > 0.0:
         raise DataError(f"--time-budget must be above 0 seconds, but is {asked.time_budget:g}.")
+    prior = _prior(asked.prior)
     families = families_of(asked.families, source.n_features)
     if min(asked.components) > source.n_rows:
         raise DataError(
@@ -73,7 +78,14 @@ def chosen(table: Table, source: MemorySource, asked: Asked) -> Found:
             tell=tell,
             feature_names=table.names,
             noise=asked.noise,
+            prior=prior,
         )
+
+
+def _prior(name: str) -> Prior | None:
+    if name not in ("none", DEFAULT):
+        raise DataError(f"--prior is {name!r}: expected none or {DEFAULT}.")
+    return Prior() if name == DEFAULT else None
 
 
 def _engine(asked: Asked, source: MemorySource, families: tuple[Family, ...]) -> str:

@@ -41,6 +41,7 @@ class FitOptions:
     json: bool = False
     engine: str = "auto"
     noise: bool = False
+    prior: str = "none"
 
 
 def fit_file(options: FitOptions, console: Console) -> Summary:
@@ -149,7 +150,8 @@ def asked_for(components: int | None, covariance: str, seed: int) -> Asked:
 def _fit(table: Table, options: FitOptions) -> Summary:
     source = MemorySource(table.rows, table.weight)
     asked = asked_for(options.components, options.covariance, options.seed)
-    found = chosen(table, source, replace(asked, engine=options.engine, noise=options.noise))
+    asked = replace(asked, engine=options.engine, noise=options.noise, prior=options.prior)
+    found = chosen(table, source, asked)
     places = {"model": options.out, "plot": options.plot}
     files = {what: str(path) for what, path in places.items() if path is not None}
     return Summary.of(found, table, source, str(options.data), files, found.reg_covar)

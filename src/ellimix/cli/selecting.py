@@ -77,6 +77,8 @@ def command_of(best: Cell, options: SelectOptions) -> str:
         words += ["--weights", options.weights]
     if options.asked.noise:
         words += ["--noise"]
+    if options.asked.prior != Asked.prior:
+        words += ["--prior", options.asked.prior]
     return shlex.join(words)
 
 

@@ -92,9 +92,11 @@ def _by_search(
         random_state=estimator.random_state,
         verbose=estimator.verbose,
         noise=bool(estimator.noise),
+        prior=estimator.prior,
     )
     search.fit(X, sample_weight=sample_weight, **known)
     report = search.best_.report_
+    estimator._pseudo = search._pseudo
     if estimator.covariance_type != AUTO:
         report = recast(report, parse(estimator.covariance_type, source.n_features))
     estimator._keep(report, [report], source, ENGINES[report.engine])
@@ -115,6 +117,12 @@ def _by_message_length(estimator: GaussianMixture, source: MemorySource, known: 
             'criterion="mml" knows no labels and no noise: choose by another criterion, such as '
             "bic."
         )
+    if estimator.prior is not None:
+        raise DataError(
+            'criterion="mml" has a prior of its own: leave prior out, or choose by another '
+            "criterion, such as bic."
+        )
+    estimator._pseudo = None
     found: list[Annihilation] = []
     reasons: dict[str, None] = {}
     fixed = estimator.covariance_type != AUTO

@@ -15,6 +15,7 @@ from ellimix.density.bearing import unseen
 from ellimix.density.mixture import Mixture
 from ellimix.engines import Engine
 from ellimix.errors import FitWarning, Status
+from ellimix.estimators.assuming import log_prior
 from ellimix.estimators.attributes import ParameterAttribute
 from ellimix.estimators.callbacks import CallbackSupport
 from ellimix.estimators.methods import MixtureMethods
@@ -133,6 +134,16 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         return self._fitted("noise_weight_").noise_weight
 
     @property
+    def _bounded(self) -> bool:
+        """Whether a prior keeps the covariances away from singular ones."""
+        return self._pseudo is not None and self._pseudo.bounded
+
+    @property
+    def log_prior_(self) -> float:
+        """Log-density of the fit's prior at the parameters, up to a constant; 0 without one."""
+        return log_prior(self._fitted("log_prior_"), self._pseudo)
+
+    @property
     def covariance_type_(self) -> str:
         """The mixture's covariance family: three letters; E or V for one feature."""
         mixture = self._fitted("covariance_type_")
@@ -150,7 +161,7 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         """Write the fitted attributes."""
         if self.order == "weight":
             best = best.by_weight()
-        cautions = _about_rows(best, source, engine)
+        cautions = () if self._bounded else _about_rows(best, source, engine)
         if cautions:
             best = replace(best, notes=(*best.notes, *cautions))
         for caution in cautions:

@@ -14,7 +14,8 @@ from ellimix.covariance.base import Structure
 from ellimix.errors import DataError
 from ellimix.estimators.given import SUM_TOLERANCE, GivenParameters, given_parameters
 from ellimix.inference.held import Held
-from ellimix.inference.likelihood import MaximumLikelihood
+from ellimix.inference.posterior import Estimation
+from ellimix.inference.priors import Prior
 from ellimix.records import Array
 
 if TYPE_CHECKING:
@@ -48,14 +49,14 @@ class Wishes:
 
 
 def as_wished(
-    estimator: GaussianMixture, inference: MaximumLikelihood, d: int
-) -> tuple[MaximumLikelihood, GivenParameters]:
+    estimator: GaussianMixture, inference: Estimation, d: int
+) -> tuple[Estimation, GivenParameters]:
     """The inference with what the estimator shall hold, and the parameters that were given.
 
     Parameters
     ----------
     estimator : GaussianMixture
-    inference : MaximumLikelihood
+    inference : Estimation
     d : int
 
     Raises
@@ -66,18 +67,20 @@ def as_wished(
     arrays = estimator.weights_init, estimator.means_init, estimator.precisions_init
     k, noise = int(estimator.n_components), inference.box is not None
     given = given_parameters(arrays, inference.family.structure, k, d, noise)
-    wishes = Wishes(estimator.fix, estimator.equal_weights, estimator.min_weight)
+    fix = estimator.fix
+    if isinstance(estimator.prior, Prior) and estimator.prior.background is not None:
+        given = given.else_from(estimator.prior.background.parameters)
+        fix = {**({} if fix is None else fix), **estimator.prior.background.held}
+    wishes = Wishes(fix, estimator.equal_weights, estimator.min_weight)
     return holding(inference, wishes, given), given
 
 
-def holding(
-    inference: MaximumLikelihood, wishes: Wishes, given: GivenParameters
-) -> MaximumLikelihood:
+def holding(inference: Estimation, wishes: Wishes, given: GivenParameters) -> Estimation:
     """The inference that holds what is wished; the same where that is nothing.
 
     Parameters
     ----------
-    inference : MaximumLikelihood
+    inference : Estimation
     wishes : Wishes
     given : GivenParameters
         The values.
@@ -148,7 +151,7 @@ def _check_given(which: dict[str, Mask], given: GivenParameters) -> None:
             )
 
 
-def _check_one_matrix(shaped: Mask, inference: MaximumLikelihood) -> None:
+def _check_one_matrix(shaped: Mask, inference: Estimation) -> None:
     family = inference.family
     if family.structure is Structure.SHARED and shaped.any() and not shaped.all():
         raise DataError(

@@ -110,6 +110,18 @@ class GivenParameters:
         weights[free] = shares(counts[free], rest, np.zeros(int(free.sum())))
         return (weights, None) if noise is None else (weights[:-1], np.asarray(weights[-1]))
 
+    def else_from(self, model: Parameters) -> GivenParameters:
+        """The same with a model's parameters where nothing was given."""
+        weights = model.weights if self.weights is None else self.weights
+        means, covariance = model.means, model.covariance
+        if self.means is not None:
+            means = np.where(self.placed[:, None], self.means, means)
+        if self.precisions is not None:
+            covariance = replaced(covariance, self.precisions.covariance, self.shaped)
+        every = np.ones(self.k, dtype=bool)
+        weights = np.where(np.isnan(weights), model.weights, weights)
+        return GivenParameters(self.k, self.d, weights, means, Precisions(covariance, every))
+
     def alone(self) -> Parameters:
         """The model that was given completely."""
         if self.weights is None or self.means is None or self.precisions is None:

@@ -12,7 +12,8 @@ from ellimix.density.mixture import Mixture
 from ellimix.em import Task, run
 from ellimix.engines import choose
 from ellimix.errors import DataError
-from ellimix.inference.likelihood import MaximumLikelihood
+from ellimix.inference.posterior import Estimation, estimation
+from ellimix.inference.pseudo_data import PseudoData
 from ellimix.records import Array, Detail, Factor, Rows
 from ellimix.sources.knowledge import Known, counted
 from ellimix.sources.memory import MemorySource
@@ -30,6 +31,7 @@ class Imputing:
 
     mixture_: Mixture
     reg_covar: float
+    _pseudo: PseudoData | None = None  # what the prior of the last fit added
 
     @abstractmethod
     def _observed(self, X: Any, known: Known) -> tuple[Rows, Detail | None]:
@@ -137,10 +139,10 @@ class Imputing:
         rows, detail = self._observed(X, all_known)
         return denoised(self.mixture_, rows, detail)
 
-    def _inference(self) -> MaximumLikelihood:
+    def _inference(self) -> Estimation:
         """The inference by which the mixture was fitted."""
         mixture = self.mixture_
-        return MaximumLikelihood(mixture.family, float(self.reg_covar), mixture.box)
+        return estimation(mixture.family, float(self.reg_covar), mixture.box, self._pseudo)
 
     def _check_many(self, source: MemorySource) -> None:
         needed, there = self.mixture_.n_parameters, int(np.isfinite(source.rows).any(axis=1).sum())

@@ -34,11 +34,13 @@ def best_so_far(estimator: GaussianMixture, dtype: Any, fits: Fits) -> dict[str,
     }
 
 
-def best_of(reports: list[FitReport], source: MemorySource, engine: Engine) -> FitReport:
+def best_of(
+    reports: list[FitReport], source: MemorySource, engine: Engine, bounded: bool = False
+) -> FitReport:
     """The usable fit with the highest objective; sound ones before degenerate ones.
 
     Where values are missing, fits whose covariances rest on enough rows come before the others,
-    whose likelihood has no bound (`ellimix.density.bearing`).
+    whose likelihood has no bound (`ellimix.density.bearing`); not where a prior bounds it.
     """
     usable = [report for report in reports if report.usable]
     if not usable:
@@ -46,7 +48,7 @@ def best_of(reports: list[FitReport], source: MemorySource, engine: Engine) -> F
         raise FitFailed("No start gave a fit. " + " ".join(sentences))
     if len(usable) == 1:
         return usable[0]
-    seen = [report.mixture is not None and not unseen(report.mixture, source, engine)
+    seen = [bounded or (report.mixture is not None and not unseen(report.mixture, source, engine))
             for report in usable]  # fmt: skip
     ranked = zip((r.sound for r in usable), seen, (r.objective for r in usable), strict=True)
     return usable[max(enumerate(ranked), key=lambda pair: pair[1])[0]]

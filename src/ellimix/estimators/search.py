@@ -16,10 +16,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from ellimix.engines import ENGINES, NAMES
 from ellimix.errors import FitWarning, Status
+from ellimix.estimators.assuming import prior_of
 from ellimix.estimators.gaussian_mixture import GaussianMixture
 from ellimix.estimators.methods import MixtureMethods
 from ellimix.estimators.preparing import checked_source, labels_in
 from ellimix.estimators.verbose import print_step
+from ellimix.inference.priors import DEFAULT, Prior
 from ellimix.records import Array
 from ellimix.selection import criteria, table
 from ellimix.selection.cells import Cell
@@ -71,6 +73,8 @@ class GaussianMixtureSearch(MixtureMethods):
         1 prints the steps of the search.
     noise : bool, default=False
         Whether every model has a noise component besides, as in `GaussianMixture`.
+    prior : {"default"}, Prior or None, default=None
+        A prior of all models, as in `GaussianMixture`, the same for all components.
 
     Attributes
     ----------
@@ -143,6 +147,7 @@ class GaussianMixtureSearch(MixtureMethods):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
         "noise": ["boolean"],
+        "prior": [StrOptions({DEFAULT}), Prior, None],
     }
 
     best_: GaussianMixture
@@ -164,6 +169,7 @@ class GaussianMixtureSearch(MixtureMethods):
         random_state: Any = None,
         verbose: int = 0,
         noise: bool = False,
+        prior: Any = None,
     ) -> None:
         self.families = families
         self.n_components = n_components
@@ -175,6 +181,7 @@ class GaussianMixtureSearch(MixtureMethods):
         self.random_state = random_state
         self.verbose = verbose
         self.noise = noise
+        self.prior = prior
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -244,6 +251,7 @@ class GaussianMixtureSearch(MixtureMethods):
             feature_names=self._names(),
             noise=bool(self.noise),
             labels=known["labels"],
+            prior=prior_of(self.prior),
         )
         self._keep(found)
         for note in self.notes_:
@@ -369,10 +377,16 @@ class GaussianMixtureSearch(MixtureMethods):
             engine=self.engine,
             order="fitted" if told else "weight",  # labels say which component is which
             noise=self.noise,
+            prior=self.prior,
         )
         best.n_features_in_ = self.n_features_in_
         if hasattr(self, "feature_names_in_"):
             best.feature_names_in_ = self.feature_names_in_
+        self._pseudo = None
+        if found.prior is not None and report.mixture is not None:
+            family, noise = report.mixture.family, report.mixture.box is not None
+            self._pseudo = found.prior.of(family, found.best.n_components, noise)
+        best._pseudo = self._pseudo
         best._keep(report, [report], found.source, ENGINES[report.engine])
         return best
 

@@ -23,6 +23,7 @@ def select(
     random_state: Any = 0,
     verbose: int = 0,
     noise: bool = False,
+    prior: Any = None,
     **known: Unpack[Known],
 ) -> GaussianMixtureSearch:
     """Choose a mixture: covariance family and number of components.
@@ -42,6 +43,8 @@ def select(
     random_state : int, RandomState instance or None, default=0
     noise : bool, default=False
         Whether each model has a noise component, as in `GaussianMixtureSearch`.
+    prior : {"default"}, Prior or None, default=None
+        Of all models, as in `GaussianMixtureSearch`.
     **known
         What else is known of the rows: labels, errors, ... as for `GaussianMixtureSearch.fit`.
 
@@ -76,6 +79,7 @@ def select(
         random_state=random_state,
         verbose=verbose,
         noise=noise,
+        prior=prior,
     )
     chosen.fit(X, sample_weight=sample_weight, **known)
     return chosen

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ellimix.errors import DegenerateFit
+from ellimix.estimators.assuming import expected_parameters, pseudo_of
 from ellimix.estimators.given import GivenParameters
 from ellimix.estimators.matching import match, reordered
 from ellimix.estimators.preparing import Prepared
 from ellimix.flights import filled
 from ellimix.inference.base import Parameters
 from ellimix.inference.held import Held
-from ellimix.inference.likelihood import MaximumLikelihood
+from ellimix.inference.posterior import Estimation
 from ellimix.records import SufficientStatistics
 from ellimix.starts import Beginning, Given
 from ellimix.starts.constrained import Constrained
@@ -17,22 +18,26 @@ from ellimix.starts.constrained import Constrained
 
 def first_steps(
     beginning: Beginning,
-    inference: MaximumLikelihood,
+    inference: Estimation,
     ready: Prepared,
     given: GivenParameters,
     n_starts: int,
 ) -> list[SufficientStatistics | Parameters]:
     """What each fit begins from; the starts draw from one stream, one after another.
 
-    Where components are told apart by what was given, but not all of it was, those of the start
-    are numbered so that they come nearest to it; unless the start is the user's own array, or
-    follows labels: their numbers mean something.
+    Where components are told apart by what was given, but not all of it was, or by a prior, those
+    of the start are numbered so that they come nearest to it; unless the start is the user's own
+    array, or follows labels: their numbers mean something.
     """
     if given.complete and inference.box is None:
         return [given.alone()] * n_starts
     drawn = [ready.start.statistics(beginning) for _ in range(n_starts)]
-    if not (given.empty or isinstance(ready.start, Given | Constrained)):
-        drawn = [_numbered(statistics, given, inference.held) for statistics in drawn]
+    if not isinstance(ready.start, Given | Constrained):
+        expected = expected_parameters(pseudo_of(inference))
+        if not given.empty:
+            drawn = [_numbered(statistics, given, inference.held) for statistics in drawn]
+        elif not expected.empty:
+            drawn = [reordered(statistics, match(statistics, expected)) for statistics in drawn]
     drawn = [ready.with_noise(statistics) for statistics in drawn]
     if given.empty:
         return [*drawn]
@@ -50,7 +55,7 @@ def _numbered(
 
 
 def _mixed(
-    statistics: SufficientStatistics, given: GivenParameters, inference: MaximumLikelihood
+    statistics: SufficientStatistics, given: GivenParameters, inference: Estimation
 ) -> SufficientStatistics | Parameters:
     try:
         model = given.over(inference.update(filled(statistics)[0], None))

@@ -12,12 +12,13 @@ from ellimix.density.mixture import Mixture
 from ellimix.em import Task
 from ellimix.engines import Engine, choose
 from ellimix.errors import DataError
+from ellimix.estimators.assuming import assumed_of
 from ellimix.estimators.automatic import AUTO
 from ellimix.estimators.fixing import as_wished
 from ellimix.estimators.matching import resumed
 from ellimix.estimators.preparing import prepared
 from ellimix.estimators.starting import first_steps
-from ellimix.inference.likelihood import MaximumLikelihood
+from ellimix.inference.posterior import Estimation, assuming, estimation
 from ellimix.records import Factor
 from ellimix.sampling import begun_on_sample
 from ellimix.sources.memory import MemorySource
@@ -39,10 +40,11 @@ def tasks_of(estimator: GaussianMixture, source: MemorySource, engine: Engine) -
     """The fits to run: one a start, or one that goes on from the last fit."""
     k, d = int(estimator.n_components), source.n_features
     family, floor = estimator._family(d), float(estimator.reg_covar)
-    fast = _acceleration(estimator)
+    fast, assumed = _acceleration(estimator), assumed_of(estimator.prior, source, engine)
     if estimator.warm_start and hasattr(estimator, "converged_"):
         _check_warm_start(estimator, family, k, d)
-        plain = MaximumLikelihood(family, floor, estimator.mixture_.box)
+        old_box = estimator.mixture_.box
+        plain = assuming(family, k, floor, old_box, assumed)
         inference, _ = as_wished(estimator, plain, d)
         old = estimator.mixture_.parameters
         parameters, before = resumed(old, estimator.lower_bound_, inference.held)
@@ -51,7 +53,8 @@ def tasks_of(estimator: GaussianMixture, source: MemorySource, engine: Engine) -
     random = check_random_state(estimator.random_state)
     start = _start(estimator)
     ready = prepared(source, engine, start, k, estimator.noise, random)
-    inference, given = as_wished(estimator, MaximumLikelihood(family, floor, ready.box), d)
+    plain = assuming(family, k, floor, ready.box, assumed)
+    inference, given = as_wished(estimator, plain, d)
     beginnings = first_steps(
         Beginning(ready.source, engine, k, inference.moment, floor, random),
         inference,
@@ -69,9 +72,10 @@ def tasks_of(estimator: GaussianMixture, source: MemorySource, engine: Engine) -
     return begun_on_sample(source, engine, tasks, random)
 
 
-def inference_of(estimator: GaussianMixture, mixture: Mixture) -> MaximumLikelihood:
+def inference_of(estimator: GaussianMixture, mixture: Mixture) -> Estimation:
     """The inference whose fit gave this mixture."""
-    plain = MaximumLikelihood(mixture.family, float(estimator.reg_covar), mixture.box)
+    floor = float(estimator.reg_covar)
+    plain = estimation(mixture.family, floor, mixture.box, estimator._pseudo)
     if AUTO in (estimator.n_components, estimator.covariance_type):
         return plain  # a choice holds nothing
     inference = as_wished(estimator, plain, mixture.n_features)[0]

@@ -84,15 +84,15 @@ class MaximumLikelihood:
         """Means, and scatter above the floor; raises for a component that has none."""
         n, moment = statistics.n, statistics.moment
         if self.held is None:
-            _check(statistics, total)
+            check_sums(statistics, total)
             means, scatter = statistics.means(), statistics.scatter()
         else:
-            _check(statistics, total, self.held.determined(self.family))
+            check_sums(statistics, total, self.held.determined(self.family))
             means, scatter = self.held.moments(statistics)
             n = np.maximum(n, TINY)  # a determined component may be empty
-        scatter = _without_rounding(scatter, n, means, moment)
+        scatter = without_rounding(scatter, n, means, moment)
         if self.reg_covar > 0.0:
-            scatter = scatter + _pseudo_scatter(self.reg_covar * n, means.shape[-1], moment)
+            scatter = scatter + pseudo_scatter(self.reg_covar * n, means.shape[-1], moment)
         return means, scatter
 
     def _quick(self, statistics: SufficientStatistics) -> tuple[Array, Array] | None:
@@ -121,9 +121,19 @@ class MaximumLikelihood:
         return 0 if self.held is None else self.held.n_parameters(self.family, self.box is not None)
 
 
-def _check(
+def check_sums(
     statistics: SufficientStatistics, total: Array, determined: NDArray[np.bool_] | None = None
 ) -> None:
+    """Raise `DegenerateFit` for sums that overflowed, and components that lost their rows.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+    total : ndarray of shape (..., 1)
+        Sum of the counts of all components.
+    determined : ndarray of shape (k,), bool, optional
+        Those that need no rows.
+    """
     n, s1, s2 = statistics.n, statistics.s1, statistics.s2
     if not (_finite(s2) and _finite(s1) and _finite(n)):
         _check_range(statistics)
@@ -155,7 +165,8 @@ def _finite(array: Array) -> bool:
 _identity = cache(np.eye)  # made once a size: making it costs as much as using it
 
 
-def _pseudo_scatter(amount: Array, d: int, moment: Moment) -> Array:
+def pseudo_scatter(amount: Array, d: int, moment: Moment) -> Array:
+    """Scatter of `amount` (..., k) along every direction, as `moment` says."""
     match moment:
         case Moment.DIAGONAL:
             return amount[..., None]
@@ -165,7 +176,7 @@ def _pseudo_scatter(amount: Array, d: int, moment: Moment) -> Array:
             return np.asarray(amount[..., None, None] * _identity(d))
 
 
-def _without_rounding(scatter: Array, n: Array, means: Array, moment: Moment) -> Array:
+def without_rounding(scatter: Array, n: Array, means: Array, moment: Moment) -> Array:
     """Scatter with the columns cleared whose spread is the rounding of their mean.
 
     Rows that are all equal have a scatter of exactly 0 only where the mean is exact; a few units

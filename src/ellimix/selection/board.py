@@ -13,6 +13,7 @@ from ellimix.attempts.base import Attempts, Ended, Start, models_of, stacked
 from ellimix.covariance import FAMILIES
 from ellimix.covariance.base import Family, free_parameters
 from ellimix.inference.box import Box
+from ellimix.inference.pseudo_data import Assumed
 from ellimix.records import Array
 from ellimix.selection.criteria import bic
 from ellimix.selection.guard import Guard
@@ -39,6 +40,11 @@ class Solution:
     index: int
 
     @property
+    def objective(self) -> float:
+        """What fits of a cell are compared by, in nats: the log-likelihood plus the log-prior."""
+        return float(self.ended.objective[self.index])
+
+    @property
     def log_likelihood(self) -> float:
         """In nats."""
         return float(self.ended.log_likelihood[self.index])
@@ -51,7 +57,7 @@ class Solution:
 
     def like(self, other: Solution) -> bool:
         """Whether it is about the same fit: as good, and with the same counts."""
-        if abs(self.log_likelihood - other.log_likelihood) > APART:
+        if abs(self.objective - other.objective) > APART:
             return False
         mine, its = np.sort(self.start[0]), np.sort(other.start[0])
         return bool(np.abs(mine - its).max() <= DISTINCT * mine.sum())
@@ -76,12 +82,12 @@ class Entry:
     close: list[Solution] = field(default_factory=list)  # fits that may end above it
     spurious: Solution | None = None
     failure: Ended | None = None  # fits of which none had a sound end
-    ends: list[float] = field(default_factory=list)  # log-likelihoods of runs to their ends
+    ends: list[float] = field(default_factory=list)  # objectives of runs to their ends
 
     @property
     def value(self) -> float:
-        """The best log-likelihood, in nats; -inf where there is none."""
-        return -np.inf if self.best is None else self.best.log_likelihood
+        """The best objective, in nats; -inf where there is none."""
+        return -np.inf if self.best is None else self.best.objective
 
     def agreed(self, scale: float) -> int:
         """Runs that reached the best optimum."""
@@ -107,6 +113,8 @@ class Setting:
         Where a noise component is uniform; None without one.
     clutter : float
         Weight of the rows that starts leave to the noise, relative to that of the others.
+    prior : Assumed or None
+        The prior of all fits; None for maximum likelihood.
     """
 
     guard: Guard
@@ -116,6 +124,11 @@ class Setting:
     weight: float
     box: Box | None = None
     clutter: float = 0.0
+    prior: Assumed | None = None
+
+    def bounded(self, family: Family, k: int) -> bool:
+        """Whether a prior keeps the covariances of a model away from singular ones."""
+        return self.prior is not None and self.prior.of(family, k, self.box is not None).bounded
 
     def n_parameters(self, key: Key) -> int:
         """Free parameters of a cell's models."""
@@ -161,9 +174,10 @@ class Board:
 
     def bic(self, key: Key) -> float:
         """BIC of a cell's best fit; inf where there is none that may be chosen."""
-        if self.setting.overfull(key):
+        best = self[key].best
+        if best is None or self.setting.overfull(key):
             return np.inf
-        return bic(self[key].value, self.setting.n_parameters(key), self.setting.weight)
+        return bic(best.log_likelihood, self.setting.n_parameters(key), self.setting.weight)
 
     def attempts(self, family: Family, starts: Iterable[tuple[str, Start]]) -> Attempts | None:
         """Partitions of one number of components as a group, with the cell's best as target.
@@ -203,7 +217,7 @@ class Board:
     def _ahead(self, group: Ended, last: bool) -> NDArray[np.intp]:
         """The fits that are better than the best so far, best first: others change nothing."""
         entry = self._entries[group.family.name, group.n.shape[1]]
-        value = group.log_likelihood
+        value = group.objective
         found = np.isfinite(value)
         if not found.any():
             entry.failure = entry.failure or group
@@ -219,30 +233,28 @@ class Board:
         entry = self._entries[group.family.name, group.n.shape[1]]
         place = 0
         if marked:
-            if entry.spurious is None or (
-                group.log_likelihood[which[0]] > entry.spurious.log_likelihood
-            ):
+            if entry.spurious is None or (group.objective[which[0]] > entry.spurious.objective):
                 entry.spurious = Solution(group, int(which[0]))
             rest = self._marked([(group, int(i)) for i in which[1:]])
             if all(rest):
                 return False
             place = 1 + rest.index(False)
         best = Solution(group, int(which[place]))
-        better = best.log_likelihood > entry.value + SAME * self.setting.scale
+        better = best.objective > entry.value + SAME * self.setting.scale
         entry.best = best
         return better
 
     def _keep_close(self, entry: Entry, group: Ended) -> None:
         """Remember fits that are not far below the best: on the way none has quite ended."""
-        value, scale = group.log_likelihood, self.setting.scale
+        value, scale = group.objective, self.setting.scale
         best = max(entry.value, float(value.max()))
         near = np.flatnonzero((value > best - NEAR * scale) & ~group.given_up)
         if not near.size:
             return
         found = [Solution(group, int(i)) for i in near]
-        found += [s for s in entry.close if s.log_likelihood > best - NEAR * scale]
+        found += [s for s in entry.close if s.objective > best - NEAR * scale]
         entry.close.clear()
-        for solution in sorted(found, key=lambda s: -s.log_likelihood):
+        for solution in sorted(found, key=lambda s: -s.objective):
             if not any(solution.like(other) for other in entry.close):
                 entry.close.append(solution)
         del entry.close[max(1, round(CLOSE / scale)) :]

@@ -19,7 +19,8 @@ from ellimix.engines.base import Engine
 from ellimix.errors import DataError, Status
 from ellimix.inference.base import Parameters
 from ellimix.inference.box import Box
-from ellimix.inference.likelihood import MaximumLikelihood
+from ellimix.inference.posterior import assuming
+from ellimix.inference.pseudo_data import Assumed
 from ellimix.records import Array
 from ellimix.report import FitReport
 from ellimix.sources.memory import MemorySource
@@ -62,6 +63,7 @@ def held_out(
     max_iter: int,
     random: np.random.RandomState,
     box: Box | None = None,
+    prior: Assumed | None = None,
 ) -> Array:
     """Cross-validated log-likelihood of each model, in nats, (m,): see `cross_validate`."""
     scored = cross_validate(
@@ -74,6 +76,7 @@ def held_out(
         max_iter=max_iter,
         random=random,
         box=box,
+        prior=prior,
     )
     return scored.log_likelihood
 
@@ -89,6 +92,7 @@ def cross_validate(
     max_iter: int,
     random: np.random.RandomState,
     box: Box | None = None,
+    prior: Assumed | None = None,
 ) -> CrossValidation:
     """Fit each model to all folds but one, and score that one, for every fold (Smyth 2000).
 
@@ -116,6 +120,8 @@ def cross_validate(
         are held out as they are, and what is known of them is scored.
     box : Box, optional
         Where the models' noise component is uniform; None where they have none.
+    prior : Assumed, optional
+        The prior of all fits, in each fold the same.
 
     Returns
     -------
@@ -136,7 +142,7 @@ def cross_validate(
         rest = replace(source, weight=np.where(fold == f, 0.0, weight), layouts=None, placed_for="")
         own = fold == f
         held = replace(source.part(np.flatnonzero(own)), weight=weight[own], tile=source.tile)
-        reports = _fits(rest, engine, models, reg_covar, tol, max_iter, box)
+        reports = _fits(rest, engine, models, reg_covar, tol, max_iter, box, prior)
         for j, report in enumerate(reports):
             by_fold[f, j], reason = _score(report, held, engine)
             if reason:
@@ -168,10 +174,11 @@ def _fits(
     tol: float,
     max_iter: int,
     box: Box | None,
+    prior: Assumed | None,
 ) -> list[FitReport]:
     tasks = [
         Task(
-            MaximumLikelihood(family, reg_covar, box),
+            assuming(family, start.weights.size, reg_covar, box, prior),
             start,
             tol,
             max_iter,

@@ -253,12 +253,13 @@ def runner_for(
         As in `search`.
     reg_covar : float
     board : Board
-        The fits to be made. The compiled runner knows no noise, and needs whole rows of which
-        nothing else is known.
+        The fits to be made. The compiled runner knows no noise and no prior, and needs whole rows
+        of which nothing else is known.
     alone : bool
         Whether each fit may pass over the rows alone, as the compiled runner has it.
     """
-    box, plain = board.setting.box, source.incomplete or board.setting.box is not None
+    box, prior = board.setting.box, board.setting.prior
+    plain = source.incomplete or box is not None or prior is not None
     compiles = engine == "numba" or (engine == "auto" and has_numba())
     if alone and compiles and not plain:
         from ellimix.attempts.compiled import CompiledRunner
@@ -269,5 +270,6 @@ def runner_for(
         used = engine_for(source, engine, board.families, board.components)
     placed, weight = Placed.made(source, used, box is not None), total_weight(source)
     if placed.groups:
-        return LabelledRunner(placed, classes_of(source, used), reg_covar, weight, box)
-    return PlainRunner(placed.of(0), placed.engine, reg_covar, weight, box=box)
+        classes = classes_of(source, used)
+        return LabelledRunner(placed, classes, reg_covar, weight, box, prior=prior)
+    return PlainRunner(placed.of(0), placed.engine, reg_covar, weight, box=box, prior=prior)

@@ -234,7 +234,7 @@ class Portfolio:
         return self._whole(self._promising(ended) for ended in short)
 
     def _promising(self, ended: Ended) -> Attempts | None:
-        value, use = ended.log_likelihood, list[int]()
+        value, use = ended.objective, list[int]()
         # equal to rounding is equal, and then the first counts
         for i in np.argsort(-np.round(value, 5), kind="stable").tolist():
             if len(use) == KEPT or not np.isfinite(value[i]):

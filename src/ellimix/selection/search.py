@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -12,9 +13,11 @@ import numpy as np
 from ellimix.covariance.base import Family
 from ellimix.em import Task, run
 from ellimix.engines import ENGINES, choose
+from ellimix.engines.base import Engine
 from ellimix.errors import DataError, FitFailed
-from ellimix.inference.box import Box
-from ellimix.inference.likelihood import MaximumLikelihood
+from ellimix.inference.posterior import assuming
+from ellimix.inference.priors import Prior
+from ellimix.inference.pseudo_data import Assumed
 from ellimix.selection import criteria
 from ellimix.selection.arrangement import floor_of, grid_of, in_order, sampled
 from ellimix.selection.board import Board, Setting
@@ -26,6 +29,7 @@ from ellimix.selection.guard import Guard
 from ellimix.selection.notes import about
 from ellimix.selection.plan import SAMPLE, Plan, engine_for, on_all, runner_for, total_weight
 from ellimix.selection.portfolio import LIGHT, Effort
+from ellimix.selection.spread import spread_of
 from ellimix.selection.verdicts import Judge
 from ellimix.sources.labelled import Placed, with_labels
 from ellimix.sources.memory import MemorySource
@@ -67,6 +71,7 @@ class Found:
         The variance floor of all fits.
     source : MemorySource
         The rows as they came, with all that is known of them for the best cell's components.
+    prior : Assumed or None
     """
 
     cells: tuple[Cell, ...]
@@ -77,6 +82,7 @@ class Found:
     seconds: float
     reg_covar: float
     source: MemorySource
+    prior: Assumed | None = None
 
     @property
     def best(self) -> Cell:
@@ -105,6 +111,7 @@ def search(
     feature_names: tuple[str, ...] | None = None,
     noise: bool = False,
     labels: Any = None,
+    prior: Prior | None = None,
 ) -> Found:
     """Fit every family with every number of components from many starts, and choose.
 
@@ -136,6 +143,10 @@ def search(
     labels : array-like of shape (n,), int, optional
         Groups of rows for which they are known, from 0; -1 for the others. Component j is group
         j's. Models with fewer components than groups are skipped.
+    prior : Prior, optional
+        Of all fits, which then maximise the posterior density. Its defaults depend on the family
+        and the number of components. Criteria are those of the likelihood there: with BIC the
+        choice is that of Fraley & Raftery (2007).
 
     Returns
     -------
@@ -148,7 +159,7 @@ def search(
         No cell has a fit that may be chosen: the message says why.
     DataError
         The labels are wrong, or name more groups than any model has components; or the source has
-        a prior, which is one for a fixed number of components.
+        a prior, which is one for a fixed number of components; or `prior` tells components apart.
     KeyboardInterrupt
         Interrupted before there was any fit; later, the best so far is kept.
 
@@ -156,7 +167,8 @@ def search(
     -----
     Rows of which not all is known are fitted as they are (`ellimix.engines.incomplete`). Starts
     are made from rows that were filled in (`ellimix.completion`). Neither such fits nor those with
-    noise or labels run compiled from first pass to last, so that ``LIGHT`` is their effort.
+    noise, labels or a prior run compiled from first pass to last, so that ``LIGHT`` is their
+    effort.
     """
     begun = time.monotonic()
     guard = guard or Guard()
@@ -166,7 +178,8 @@ def search(
     one = choose(engine, rows.n_rows, rows.n_features, 1, full=True)
     box = noise_box(rows, one) if noise else None
     weight, unit = total_weight(rows), observation(rows)
-    setting = Setting(guard, grid_of(source), unit, rows.n_features, weight, box)
+    assumed = _assumed(prior, rows, one)
+    setting = Setting(guard, grid_of(source), unit, rows.n_features, weight, box, prior=assumed)
     reg_covar = reg_covar or floor_of(rows)
     part = sampled(rows, random)
     whole = part is rows
@@ -193,14 +206,14 @@ def search(
     cells = [judge.cell(board, (family.name, k)) for family in families for k in tried]
     cells, crowded = _checked(cells, board)
     if criteria.named(criterion).needs_held_out:
-        cells = _with_held_out(cells, placed, box, reg_covar, effort, random)
+        cells = _with_held_out(cells, placed, setting, reg_covar, effort, random)
     best = int(criteria.order(cells, criterion)[0])
     as_it_came = Placed.made(source, used, noise)
-    cells[best] = _to_its_end(cells[best], as_it_came, reg_covar, feature_names)
+    cells[best] = _to_its_end(cells[best], as_it_came, reg_covar, feature_names, assumed)
     notes = (*notes, *crowded, *about(cells, best, criterion, source, feature_names))
     seconds = time.monotonic() - begun
     fitted = as_it_came.of(cells[best].n_components)
-    return Found(tuple(cells), best, criterion, notes, remarks, seconds, reg_covar, fitted)
+    return Found(tuple(cells), best, criterion, notes, remarks, seconds, reg_covar, fitted, assumed)
 
 
 def _checked(cells: list[Cell], board: Board) -> tuple[list[Cell], tuple[str, ...]]:
@@ -231,6 +244,18 @@ def _checked(cells: list[Cell], board: Board) -> tuple[list[Cell], tuple[str, ..
     )
 
 
+def _assumed(prior: Prior | None, rows: MemorySource, engine: Engine) -> Assumed | None:
+    """The prior with the spread of the rows."""
+    if prior is None:
+        return None
+    if prior.tells_apart:
+        raise DataError(
+            "The prior has parts for single components, whose number a search is to choose: fit "
+            "models one by one, or give parts that are the same for all components."
+        )
+    return Assumed(prior, partial(spread_of, rows, engine), rows.n_features)
+
+
 def _labelled(source: MemorySource, labels: Any, components: Sequence[int]) -> MemorySource:
     """The source with labels, where there are some."""
     if source.detail is not None and source.detail.prior is not None:
@@ -253,7 +278,7 @@ def _labelled(source: MemorySource, labels: Any, components: Sequence[int]) -> M
 def _with_held_out(
     cells: list[Cell],
     placed: Placed,
-    box: Box | None,
+    setting: Setting,
     reg_covar: float,
     effort: Effort,
     random: np.random.RandomState,
@@ -274,7 +299,8 @@ def _with_held_out(
         scores = held_out(
             placed.of(k), placed.engine, models, folds=FOLDS, reg_covar=reg_covar,
             tol=effort.tolerance / weight, max_iter=effort.max_iter,
-            random=random if seed is None else np.random.RandomState(seed), box=box,
+            random=random if seed is None else np.random.RandomState(seed),
+            box=setting.box, prior=setting.prior,
         )  # fmt: skip
         for i, score in zip(own, scores, strict=True):
             out[i] = replace(cells[i], held_out=float(score))
@@ -286,12 +312,13 @@ def _to_its_end(
     came: Placed,
     reg_covar: float,
     feature_names: tuple[str, ...] | None,
+    assumed: Assumed | None,
 ) -> Cell:
     """The chosen cell with its fit gone on to its end, on the rows as they came."""
     mixture, before = cell.mixture, cell.report
     if mixture is None or before is None:
         raise AssertionError("a chosen cell has a fit")
-    inference = MaximumLikelihood(mixture.family, reg_covar, mixture.box)
+    inference = assuming(mixture.family, cell.n_components, reg_covar, mixture.box, assumed)
     start = mixture.parameters
     task = Task(inference, start, TOLERANCE, MOST, name=before.start, acceleration="auto")
     placed = came.of(cell.n_components)
@@ -299,7 +326,9 @@ def _to_its_end(
     if not report.sound or report.mixture is None:
         return cell
     scores = report.mixture.score_rows(placed, came.engine)
-    if not scores.log_likelihood >= cell.log_likelihood - 1e-6 * abs(cell.log_likelihood):
+    found = cell.log_likelihood + float(inference.penalty(start))
+    reached = scores.log_likelihood + float(inference.penalty(report.mixture.parameters))
+    if not reached >= found - 1e-6 * abs(found):
         return cell
     return replace(
         cell,

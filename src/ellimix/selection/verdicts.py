@@ -72,8 +72,8 @@ class Judge:
     ) -> Cell:
         report = self.report(solution)
         scores = self._mixture(solution).score_rows(self.placed.of(key[1]), self.placed.engine)
-        spurious = -np.inf if entry.spurious is None else entry.spurious.log_likelihood
-        ahead = verdict is Verdict.OK and spurious > solution.log_likelihood
+        aside = entry.spurious
+        ahead = verdict is Verdict.OK and aside is not None and aside.objective > solution.objective
         return Cell(
             *key,
             verdict,
@@ -86,7 +86,7 @@ class Judge:
             np.nan,
             len(entry.ends),
             entry.agreed(self.setting.scale) if verdict is Verdict.OK else 0,
-            spurious if ahead else np.nan,
+            aside.log_likelihood if ahead and aside is not None else np.nan,
             self.setting.n_features,
             self.setting.box is not None,
         )
@@ -99,7 +99,7 @@ class Judge:
     def report(self, solution: Solution) -> FitReport:
         """The report of a fit."""
         ended, i = solution.ended, solution.index
-        passes, value = int(ended.passes[i]), solution.log_likelihood / self.setting.weight
+        passes, value = int(ended.passes[i]), solution.objective / self.setting.weight
         status = ended.status[i]
         return FitReport(
             mixture=self._mixture(solution),
@@ -127,7 +127,7 @@ class Judge:
     def _unseen(self, key: Key, solution: Solution) -> str:
         """Which covariances rest on too few rows that observe enough; empty where none do."""
         source = self.placed.of(key[1])
-        if not source.n_patterns:
+        if not source.n_patterns or self.setting.bounded(solution.ended.family, key[1]):
             return ""
         found = unseen(self._mixture(solution), source, self.placed.engine, careful=True)
         return " ".join(one.sentence for one in found)
@@ -146,7 +146,7 @@ class Judge:
     def _aside(self, key: Key, entry: Entry) -> str:
         """What to say of a spurious fit with a higher likelihood."""
         best, spurious = entry.best, entry.spurious
-        if best is None or spurious is None or spurious.log_likelihood <= best.log_likelihood:
+        if best is None or spurious is None or spurious.objective <= best.objective:
             return ""
         parameters = self.setting.n_parameters(key)
         value = bic(spurious.log_likelihood, parameters, self.setting.weight)
