@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         ModelFileError,
         Status,
     )
+    from ellimix.estimators.bayesian_mixture import BayesianGaussianMixture
     from ellimix.estimators.gaussian_mixture import GaussianMixture
     from ellimix.estimators.imputer import GaussianMixtureImputer
     from ellimix.estimators.search import GaussianMixtureSearch
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from ellimix.selection.combining import ClusterTree, combine
 
 _HOMES = {
+    "BayesianGaussianMixture": "ellimix.estimators.bayesian_mixture",
     "GaussianMixture": "ellimix.estimators.gaussian_mixture",
     "GaussianMixtureImputer": "ellimix.estimators.imputer",
     "GaussianMixtureSearch": "ellimix.estimators.search",
@@ -68,6 +70,7 @@ _MODULES = {"bayes", "covariance", "datasets", "errors", "plots"}
 
 __all__ = [
     "FAMILIES",
+    "BayesianGaussianMixture",
     "ClusterTree",
     "DataError",
     "EllimixError",

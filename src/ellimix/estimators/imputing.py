@@ -12,7 +12,8 @@ from ellimix.density.mixture import Mixture
 from ellimix.em import Task, run
 from ellimix.engines import choose
 from ellimix.errors import DataError
-from ellimix.inference.posterior import Estimation, estimation
+from ellimix.inference.base import Inference
+from ellimix.inference.posterior import estimation
 from ellimix.inference.pseudo_data import PseudoData
 from ellimix.records import Array, Detail, Factor, Rows
 from ellimix.sources.knowledge import Known, counted
@@ -139,7 +140,7 @@ class Imputing:
         rows, detail = self._observed(X, all_known)
         return denoised(self.mixture_, rows, detail)
 
-    def _inference(self) -> Estimation:
+    def _inference(self) -> Inference:
         """The inference by which the mixture was fitted."""
         mixture = self.mixture_
         return estimation(mixture.family, float(self.reg_covar), mixture.box, self._pseudo)

@@ -116,6 +116,11 @@ class MaximumLikelihood:
         """None: reg_covar is a floor, not a prior; the objective is the log-likelihood."""
         return 0.0
 
+    @property
+    def minds_empty(self) -> bool:
+        """Yes: without rows a component has no mean."""
+        return True
+
     def n_held(self) -> int:
         """How many of the mixture's parameters are not estimated."""
         return 0 if self.held is None else self.held.n_parameters(self.family, self.box is not None)
@@ -136,7 +141,7 @@ def check_sums(
     """
     n, s1, s2 = statistics.n, statistics.s1, statistics.s2
     if not (_finite(s2) and _finite(s1) and _finite(n)):
-        _check_range(statistics)
+        check_range(statistics)
     sound = n > EMPTY_SHARE * total
     if determined is not None:
         sound |= determined
@@ -144,7 +149,8 @@ def check_sums(
         raise degenerate(Status.EMPTY, ~sound, n, "no row is assigned to it")
 
 
-def _check_range(statistics: SufficientStatistics) -> None:
+def check_range(statistics: SufficientStatistics) -> None:
+    """Raise `DegenerateFit` where sums are no finite numbers."""
     n, s2 = statistics.n, statistics.s2
     finite = np.isfinite(n) & np.isfinite(statistics.s1).all(axis=-1)
     if statistics.moment is not Moment.POOLED:

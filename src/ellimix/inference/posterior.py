@@ -55,6 +55,11 @@ class MaximumAPosteriori:
         """The second moment that the M-step needs."""
         return self.family.moment if self.box is None else noise_moment(self.family.moment)
 
+    @property
+    def minds_empty(self) -> bool:
+        """Yes: a component without rows would begin with weight 0 and never gain any."""
+        return True
+
     def update(self, statistics: SufficientStatistics, previous: Parameters | None) -> Parameters:
         """The M-step (Fraley & Raftery 2007), for stacked statistics each fit's own.
 
