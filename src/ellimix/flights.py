@@ -14,6 +14,7 @@ from ellimix.density.mixture import Mixture
 from ellimix.errors import DegenerateFit, Status
 from ellimix.inference.base import Inference, Parameters
 from ellimix.inference.base import stack as stack_parameters
+from ellimix.inference.variational import VariationalBayes
 from ellimix.records import Array, SufficientStatistics
 
 # what an empty component of a start gets: this share of all rows, divided by the components
@@ -55,7 +56,10 @@ class Task:
         """What a model of this fit describes."""
         inference = self.inference
         held = inference.n_held()
-        return Mixture(model, inference.family, feature_names, inference.box, held)
+        mixture = Mixture(model, inference.family, feature_names, inference.box, held)
+        if isinstance(inference, VariationalBayes):
+            return replace(mixture, rule=inference.rule)
+        return mixture
 
 
 @dataclass(frozen=True)
@@ -269,7 +273,7 @@ def _begin(task: Task) -> Progress:
     if isinstance(task.start, Parameters):
         fit = Progress(task, task.start, notes=task.notes)
     else:
-        start, notes = filled(task.start)
+        start, notes = filled(task.start) if task.inference.minds_empty else (task.start, ())
         try:
             model = task.inference.update(start, None)
         except DegenerateFit as failure:

@@ -17,6 +17,8 @@ from ellimix.engines import Engine, Posterior, choose
 from ellimix.engines.incomplete import suited
 from ellimix.inference.base import Parameters, noise_moment, plug_in
 from ellimix.inference.box import Box
+from ellimix.inference.normal_wishart import Rule
+from ellimix.inference.variational import expected_potentials
 from ellimix.records import Array, Block, Detail, Factor, Potentials, Rows
 from ellimix.sources.base import Source
 from ellimix.sources.memory import MemorySource
@@ -54,6 +56,10 @@ class Mixture:
         components in what has a column for each, and its rows have the label -1.
     n_held : int, default 0
         Parameters that were held in the fit, not estimated: `n_parameters` leaves them out.
+    rule : Rule, optional
+        How means and precisions are distributed, where `parameters.hyper` says that they are (one
+        of `ellimix.inference.pointed.RULES`). Densities, responsibilities and labels are then what
+        that posterior expects in the E-step; `sample` draws with the expected parameters.
 
     Examples
     --------
@@ -69,6 +75,7 @@ class Mixture:
     feature_names: tuple[str, ...] | None = None
     box: Box | None = None
     n_held: int = 0
+    rule: Rule | None = None
 
     @classmethod
     def from_parameters(
@@ -146,6 +153,8 @@ class Mixture:
     @cached_property
     def potentials(self) -> Potentials:
         """The log-densities of the weighted components, as engines take them."""
+        if self.rule is not None and self.parameters.hyper is not None:
+            return expected_potentials(self.parameters, self.rule)
         moment = self.family.moment
         moment = moment if self.box is None else noise_moment(moment)
         return plug_in(self.parameters, moment, self.box)

@@ -157,6 +157,11 @@ class Inference(Protocol):
         """Where the noise component is uniform; None without one."""
         ...
 
+    @property
+    def minds_empty(self) -> bool:
+        """Whether a component without rows ends the fit: a start then has none."""
+        ...
+
     def update(self, statistics: SufficientStatistics, previous: Parameters | None) -> Parameters:
         """The M-step. Raises `DegenerateFit`; of stacked fits, where one of them is degenerate."""
         ...

@@ -92,7 +92,7 @@ class MaximumLikelihood:
             n = np.maximum(n, TINY)  # a determined component may be empty
         scatter = _without_rounding(scatter, n, means, moment)
         if self.reg_covar > 0.0:
-            scatter = scatter + _pseudo_scatter(self.reg_covar * n, means.shape[-1], moment)
+            scatter = scatter + pseudo_scatter(self.reg_covar * n, means.shape[-1], moment)
         return means, scatter
 
     def _quick(self, statistics: SufficientStatistics) -> tuple[Array, Array] | None:
@@ -116,6 +116,11 @@ class MaximumLikelihood:
         """None: reg_covar is a floor, not a prior; the objective is the log-likelihood."""
         return 0.0
 
+    @property
+    def minds_empty(self) -> bool:
+        """Yes: without rows a component has no mean."""
+        return True
+
     def n_held(self) -> int:
         """How many of the mixture's parameters are not estimated."""
         return 0 if self.held is None else self.held.n_parameters(self.family, self.box is not None)
@@ -126,7 +131,7 @@ def _check(
 ) -> None:
     n, s1, s2 = statistics.n, statistics.s1, statistics.s2
     if not (_finite(s2) and _finite(s1) and _finite(n)):
-        _check_range(statistics)
+        check_range(statistics)
     sound = n > EMPTY_SHARE * total
     if determined is not None:
         sound |= determined
@@ -134,7 +139,8 @@ def _check(
         raise degenerate(Status.EMPTY, ~sound, n, "no row is assigned to it")
 
 
-def _check_range(statistics: SufficientStatistics) -> None:
+def check_range(statistics: SufficientStatistics) -> None:
+    """Raise `DegenerateFit` where sums are no finite numbers."""
     n, s2 = statistics.n, statistics.s2
     finite = np.isfinite(n) & np.isfinite(statistics.s1).all(axis=-1)
     if statistics.moment is not Moment.POOLED:
@@ -155,7 +161,8 @@ def _finite(array: Array) -> bool:
 _identity = cache(np.eye)  # made once a size: making it costs as much as using it
 
 
-def _pseudo_scatter(amount: Array, d: int, moment: Moment) -> Array:
+def pseudo_scatter(amount: Array, d: int, moment: Moment) -> Array:
+    """amount_k I (amounts (..., k)) in the shape of a second moment; or that of all, or one row."""
     match moment:
         case Moment.DIAGONAL:
             return amount[..., None]

@@ -136,6 +136,11 @@ class MessageLength:
         out = -0.5 * np.asarray(taken)
         return float(out) if out.ndim == 0 else out
 
+    @property
+    def minds_empty(self) -> bool:
+        """Yes: such a component ends the fit."""
+        return True
+
     def n_held(self) -> int:
         """None: every parameter is estimated."""
         return 0
