@@ -17,8 +17,8 @@ from ellimix.density.mixture import Mixture
 from ellimix.density.student import Students
 from ellimix.density.wishart import Kind, PrecisionLaw, coloured
 from ellimix.errors import DataError
-from ellimix.inference.normal_wishart import Rule
 from ellimix.inference.base import Hyperparameters, Parameters, plug_in
+from ellimix.inference.normal_wishart import Rule
 from ellimix.records import Array, Detail, Rows
 
 TILE = 8192  # rows at a time
