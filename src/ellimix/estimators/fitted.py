@@ -151,7 +151,8 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         if self.order == "weight":
             best = best.by_weight()
         cautions = _about_rows(best, source, engine)
-        best = replace(best, notes=(*best.notes, *cautions))
+        if cautions:
+            best = replace(best, notes=(*best.notes, *cautions))
         for caution in cautions:
             warnings.warn(caution, FitWarning, stacklevel=6)
         mixture = best.mixture
