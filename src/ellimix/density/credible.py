@@ -11,6 +11,7 @@ from scipy.stats import beta as beta_distribution
 from scipy.stats import chi2, norm
 
 from ellimix.covariance.base import Structure
+from ellimix.density.proportions import draw_weights
 from ellimix.density.wishart import Kind, PrecisionLaw
 from ellimix.inference.base import Parameters
 from ellimix.records import Array
@@ -79,32 +80,6 @@ def _weights(ends: Array, concentration: Array) -> Array:
         return np.asarray(beta_distribution.ppf(ends, own[:, None], (own.sum() - own)[:, None]))
     drawn = draw_weights(concentration, STICK_DRAWS, np.random.default_rng(0))
     return np.asarray(np.quantile(drawn, ends, axis=0).T)
-
-
-def draw_weights(concentration: Array, n: int, rng: np.random.Generator) -> Array:
-    """Draws of the weights, (n, k).
-
-    What sticks leave to the components beyond the k-th is left out: the weights of each draw are
-    divided by their sum.
-    """
-    k = len(concentration)
-    if concentration.shape[1] == 1:
-        gammas = rng.standard_gamma(concentration[:, 0], (n, k))
-        total = gammas.sum(axis=1, keepdims=True)
-        # concentrations near 0 can make all of them underflow
-        if not (total > 0.0).all():
-            return rng.dirichlet(concentration[:, 0], n)
-        return np.asarray(gammas / total)
-    breaks = rng.beta(concentration[:, 0], concentration[:, 1], (n, k))
-    return sticks(breaks)
-
-
-def sticks(breaks: Array) -> Array:
-    """Weights v_k prod_{j<k} (1 - v_j), divided by their sum, from breaks v (..., k)."""
-    left = np.ones_like(breaks)
-    left[..., 1:] = np.cumprod(1.0 - breaks[..., :-1], axis=-1)
-    weights = breaks * left
-    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
 def standard_deviations(parameters: Parameters, d: int) -> Array:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp, xlogy
 
 from ellimix.covariance.base import Family
-from ellimix.density.credible import Intervals, draw_weights, intervals, sticks, table
+from ellimix.density.credible import Intervals, intervals, table
 from ellimix.density.mixture import Mixture
+from ellimix.density.proportions import draw_weights, modal_weights
 from ellimix.density.student import Students
 from ellimix.density.wishart import Kind, PrecisionLaw, coloured
 from ellimix.errors import DataError
@@ -203,7 +204,7 @@ class MixturePosterior:
         is 1 or less is 0 there; where all are, the density has no single largest value, and the
         weights are E[pi]. Of sticks the mode is that of the places where they are broken.
         """
-        weights = _modal_weights(self._hyper.concentration, self.parameters.weights)
+        weights = modal_weights(self._hyper.concentration, self.parameters.weights)
         parameters = Parameters(weights, self.parameters.means, self.law.mode())
         return Mixture(parameters, self.family, self.feature_names)
 
@@ -422,15 +423,3 @@ class MixturePosterior:
         as `interval`.
         """
         return table(self.parameters, self.interval(level), self.names)
-
-
-def _modal_weights(concentration: Array, mean: Array) -> Array:
-    """Where the density of the weights, or of the sticks' breaks, is largest."""
-    a = np.maximum(concentration - 1.0, 0.0)
-    if concentration.shape[1] == 1:
-        return np.asarray(a[:, 0] / a.sum() if a.any() else mean)
-    total = a.sum(axis=1)
-    if not (a[:, 0] > 0.0).any():
-        return mean
-    expected = concentration[:, 0] / concentration.sum(axis=1)
-    return sticks(np.where(total > 0.0, a[:, 0] / np.where(total > 0.0, total, 1.0), expected))
