@@ -161,6 +161,22 @@ class MixturePosterior:
                 f"{hyper.degrees.min():.6g}."
             )
 
+    @classmethod
+    def of(cls, mixture: Mixture) -> MixturePosterior:
+        """The posterior that a mixture from a variational fit carries.
+
+        Raises
+        ------
+        ValueError
+            The mixture carries none.
+        """
+        if mixture.rule is None:
+            raise ValueError(
+                "This mixture carries no posterior: only one from a variational fit does. Fit a "
+                "BayesianGaussianMixture."
+            )
+        return cls(mixture.parameters, mixture.rule, mixture.feature_names)
+
     @property
     def _hyper(self) -> Hyperparameters:
         hyper = self.parameters.hyper
