@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ellimix import covariance, datasets, errors, plots
     from ellimix.covariance import FAMILIES
     from ellimix.density.mixture import Mixture
+    from ellimix.density.posterior import MixturePosterior
     from ellimix.errors import (
         DataError,
         EllimixError,
@@ -48,6 +49,7 @@ _HOMES = {
     "GaussianMixtureSearch": "ellimix.estimators.search",
     "select": "ellimix.estimators.select",
     "Mixture": "ellimix.density.mixture",
+    "MixturePosterior": "ellimix.density.posterior",
     "FitReport": "ellimix.report",
     "FAMILIES": "ellimix.covariance",
     "ClusterTree": "ellimix.selection.combining",
@@ -78,6 +80,7 @@ __all__ = [
     "GaussianMixtureSearch",
     "MissingExtra",
     "Mixture",
+    "MixturePosterior",
     "ModelFileError",
     "Status",
     "__version__",

@@ -178,7 +178,8 @@ class MixturePosterior:
         return cls(mixture.parameters, mixture.rule, mixture.feature_names)
 
     @property
-    def _hyper(self) -> Hyperparameters:
+    def hyper(self) -> Hyperparameters:
+        """Concentrations, precisions of the means and degrees of freedom."""
         hyper = self.parameters.hyper
         assert hyper is not None  # checked when it was made
         return hyper
@@ -187,7 +188,7 @@ class MixturePosterior:
     def law(self) -> PrecisionLaw:
         """The distribution of the precisions."""
         own = self.parameters
-        return PrecisionLaw.of(self.rule, own.covariance, self._hyper.degrees, self.n_features)
+        return PrecisionLaw.of(self.rule, own.covariance, self.hyper.degrees, self.n_features)
 
     @property
     def family(self) -> Family:
@@ -220,7 +221,7 @@ class MixturePosterior:
         is 1 or less is 0 there; where all are, the density has no single largest value, and the
         weights are E[pi]. Of sticks the mode is that of the places where they are broken.
         """
-        weights = modal_weights(self._hyper.concentration, self.parameters.weights)
+        weights = modal_weights(self.hyper.concentration, self.parameters.weights)
         parameters = Parameters(weights, self.parameters.means, self.law.mode())
         return Mixture(parameters, self.family, self.feature_names)
 
@@ -229,7 +230,7 @@ class MixturePosterior:
         """The components of the predictive distribution (Bishop 2006, eq. 10.81 and 10.82)."""
         own, law = self.parameters, self.law
         ones = Parameters(np.ones_like(own.weights), own.means, own.covariance)
-        scale = law.inflation * (1.0 + 1.0 / self._hyper.mean_precision)
+        scale = law.inflation * (1.0 + 1.0 / self.hyper.mean_precision)
         return Students(
             plug_in(ones, self.family.moment),
             law.marginal_degrees,
@@ -323,7 +324,7 @@ class MixturePosterior:
         if n < 0:
             raise ValueError(f"n must not be negative, but is {n}.")
         generator = np.random.default_rng(rng)
-        own, hyper = self.parameters, self._hyper
+        own, hyper = self.parameters, self.hyper
         weights = draw_weights(hyper.concentration, n, generator)
         covariance = self.law.sample(n, generator)
         noise = generator.standard_normal((n, *own.means.shape))
@@ -382,7 +383,7 @@ class MixturePosterior:
         """
         if not 0.0 < level < 1.0:
             raise ValueError(f"level must be between 0 and 1, but is {level}.")
-        hyper = self._hyper
+        hyper = self.hyper
         return intervals(
             level, self.parameters, hyper.concentration, hyper.mean_precision, self.law
         )
@@ -427,7 +428,7 @@ class MixturePosterior:
                 f"{draws}."
             )
         generator = np.random.default_rng(rng)
-        weights = draw_weights(self._hyper.concentration, draws, generator)
+        weights = draw_weights(self.hyper.concentration, draws, generator)
         counts = generator.multinomial(n_rows, weights / weights.sum(axis=1, keepdims=True))
         found = np.bincount((counts > 0).sum(axis=1), minlength=self.n_components + 1)
         return np.asarray(found / draws)
