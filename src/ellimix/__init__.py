@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ellimix import bayes, covariance, datasets, errors, plots
     from ellimix.covariance import FAMILIES
     from ellimix.density.mixture import Mixture
+    from ellimix.density.posterior import MixturePosterior
     from ellimix.errors import (
         DataError,
         EllimixError,
@@ -50,6 +51,7 @@ _HOMES = {
     "GaussianMixtureSearch": "ellimix.estimators.search",
     "select": "ellimix.estimators.select",
     "Mixture": "ellimix.density.mixture",
+    "MixturePosterior": "ellimix.density.posterior",
     "FitReport": "ellimix.report",
     "FAMILIES": "ellimix.covariance",
     "ClusterTree": "ellimix.selection.combining",
@@ -83,6 +85,7 @@ __all__ = [
     "ImproperPosterior",
     "MissingExtra",
     "Mixture",
+    "MixturePosterior",
     "ModelFileError",
     "Prior",
     "Status",

@@ -19,9 +19,9 @@ from ellimix.em import Task
 from ellimix.engines import NAMES, Engine
 from ellimix.errors import DataError
 from ellimix.estimators.callbacks import with_callbacks
+from ellimix.estimators.posterior import WithPosterior
 from ellimix.estimators.preparing import labels_in, prepared
 from ellimix.estimators.prior import normal_wishart, whole_rows
-from ellimix.estimators.running import RunningMixture
 from ellimix.estimators.tasks import acceleration_of, check_warm_start, start_of
 from ellimix.inference.base import Hyperparameters
 from ellimix.inference.mixing import WEIGHT_PRIORS
@@ -36,7 +36,7 @@ PROCESS = "dirichlet_process"
 
 
 @final
-class BayesianGaussianMixture(RunningMixture):
+class BayesianGaussianMixture(WithPosterior):
     """Mixture of Gaussians with a posterior over its parameters, by variational Bayes.
 
     Takes the place of `sklearn.mixture.BayesianGaussianMixture`: the same parameters, defaults,
@@ -122,6 +122,10 @@ class BayesianGaussianMixture(RunningMixture):
         The prior's mean.
     covariance_prior_ : ndarray or float
         The prior's C_0.
+    posterior_ : MixturePosterior
+        All of it as one object: draws, credible intervals, predictive density.
+    n_components_effective_ : int
+        Components with an expected count of at least one row.
     lower_bound_ : float
         The evidence lower bound at the best fit's last E-step, in nats per unit of row weight; for
         point estimates, with their log prior. scikit-learn's own is a sum over the rows, without
@@ -156,7 +160,6 @@ class BayesianGaussianMixture(RunningMixture):
     """
 
     noise = False  # the posterior knows none
-    weight_concentration_prior_: float
     mean_precision_prior_: float
     mean_prior_: NDArray[np.float64]
     degrees_of_freedom_prior_: float
