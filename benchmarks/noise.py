@@ -16,6 +16,7 @@ Differences are paired over the seeds, with their standard errors; positive is b
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import tempfile
 import time
@@ -180,14 +181,18 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")  # a fit that ends at the limit of iterations counts as it is
     shares = [float(share) for share in arguments.shares.split(",")]
+    tools = {
+        "true parameters": bayes,
+        OURS: ours,
+        "scikit-learn, K = 2": without(2),
+        "scikit-learn, K = 3": without(3),
+    }
+    if shutil.which("Rscript") is None:
+        table(tools, arguments.rows, shares, arguments.seeds)
+        print("\nNot run: mclust, for there is no R here.")
+        return
     with Mclust() as mclust:
-        tools = {
-            "true parameters": bayes,
-            OURS: ours,
-            "mclust, NNclean": mclust,
-            "scikit-learn, K = 2": without(2),
-            "scikit-learn, K = 3": without(3),
-        }
+        tools["mclust, NNclean"] = mclust
         table(tools, arguments.rows, shares, arguments.seeds)
         print(f"\nmclust and prabclus: {mclust.versions}")
 

@@ -149,6 +149,17 @@ def test_noise_in_files_copies_and_draws(tmp_path):
     assert clone(model).noise is True
 
 
+def test_parameters_may_be_assigned_beside_noise():
+    rows, _ = clutter(0.4)
+    model = GaussianMixture(2, noise=True, random_state=0).fit(rows)
+    weight = model.noise_weight_
+    model.means_ = model.means_ + 0.1
+    assert model.noise_weight_ == weight
+    assert -1 in model.predict(rows)
+    model.weights_ = [0.5, 0.5]
+    assert model.noise_weight_ == 0.0
+
+
 def test_rows_that_begin_as_noise_may_be_given():
     rows, truth = clutter(0.4)
     one = GaussianMixture(2, noise=truth == -1, random_state=0, tol=1e-7, max_iter=500).fit(rows)

@@ -82,4 +82,7 @@ def _rebuilt(assigned: dict[str, Any], old: Mixture | None, estimator: Any) -> M
     else:
         return None
     means = np.array(means, dtype=np.float64)
+    if old is not None and old.box is not None and "weights_" not in assigned:
+        parameters = Parameters(old.weights, means, covariance, old.parameters.noise)
+        return Mixture(parameters, family, box=old.box)  # the noise stays
     return Mixture(Parameters(checked_weights(weights, k), means, covariance), family)

@@ -151,9 +151,10 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         if self.order == "weight":
             best = best.by_weight()
         cautions = _about_rows(best, source, engine)
-        best = replace(best, notes=(*best.notes, *cautions))
+        if cautions:
+            best = replace(best, notes=(*best.notes, *cautions))
         for caution in cautions:
-            warnings.warn(caution, FitWarning, stacklevel=6)
+            warnings.warn(caution, FitWarning, stacklevel=7)
         mixture = best.mixture
         if mixture is None:
             raise AssertionError("the best fit has a mixture")

@@ -17,7 +17,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from ellimix.compiled import compiled, fingerprint, inline, named
-from ellimix.engines.kernels import distances, integrate, missing, moments, passes, softmax
+from ellimix.engines.kernels import distances, integrate, lacking, missing, moments, passes, softmax
 from ellimix.engines.kernels.emitter import Emitter, Precision, Value
 
 Emit = Callable[[Emitter, list[Value]], None]
@@ -263,8 +263,8 @@ def _missing_pass(shape: str, moment: str, d: int) -> Any:
     }
     label = f"{shape}_{moment}_{_label(d, 64)}"
     if shape == "diagonal":
-        names["DISTANCE"] = _kernel(lambda e, a: integrate.diagonal(e, STRIDE, a), 64)
-        names["FILLED"] = _kernel(lambda e, a: integrate.filled(e, STRIDE, a), 64)
+        names["DISTANCE"] = _kernel(lambda e, a: lacking.diagonal(e, STRIDE, a), 64)
+        names["FILLED"] = _kernel(lambda e, a: lacking.filled(e, STRIDE, a), 64)
         integers = types.Array(types.int64, 2, "C")
         signature = types.void(
             *(_array(3), _array(2), _array(3), integers),
@@ -276,8 +276,8 @@ def _missing_pass(shape: str, moment: str, d: int) -> Any:
     names["INTEGRATED"] = _kernel(lambda e, a: integrate.integrated(e, own, STRIDE, a), 64)
     whole = moment == "full"
     names["COMPLETED"] = _kernel(lambda e, a: integrate.completed(e, STRIDE, whole, a), 64)
-    names["COPIED"] = _kernel(lambda e, a: integrate.copied(e, STRIDE, a), 64)
-    names["FLATTENED"] = _kernel(lambda e, a: integrate.flattened(e, STRIDE, a), 64)
+    names["COPIED"] = _kernel(lambda e, a: lacking.copied(e, STRIDE, a), 64)
+    names["FLATTENED"] = _kernel(lambda e, a: lacking.flattened(e, STRIDE, a), 64)
     integers = types.Array(types.int64, 2, "C")
     signature = types.void(
         *(_array(3), _array(2), _array(2), _array(3)),
