@@ -31,16 +31,21 @@ class Hyperparameters:
         beta_k: mu_k given Lambda_k has precision beta_k Lambda_k.
     degrees : ndarray of shape (..., k)
         Degrees of freedom of the Wishart distributions.
+    process : ndarray of shape (..., 2) or None
+        Shape and rate of the gamma distribution of a Dirichlet process's concentration; None where
+        that is a number.
     """
 
     concentration: Array
     mean_precision: Array
     degrees: Array
+    process: Array | None = None
 
     def at(self, index: Index) -> Hyperparameters:
         """Those of some fits."""
+        process = None if self.process is None else self.process[index]
         return Hyperparameters(
-            self.concentration[index], self.mean_precision[index], self.degrees[index]
+            self.concentration[index], self.mean_precision[index], self.degrees[index], process
         )
 
     def ordered(self, order: NDArray[np.intp]) -> Hyperparameters:
@@ -99,10 +104,12 @@ def stack(parameters: Sequence[Parameters]) -> Parameters:
 def _stacked(hyper: Sequence[Hyperparameters]) -> Hyperparameters | None:
     if not hyper:
         return None
+    process = [h.process for h in hyper if h.process is not None]
     return Hyperparameters(
         np.stack([h.concentration for h in hyper]),
         np.stack([h.mean_precision for h in hyper]),
         np.stack([h.degrees for h in hyper]),
+        np.stack(process) if process else None,
     )
 
 
@@ -146,6 +153,9 @@ def _chosen(
         pick(these.concentration, those.concentration),
         pick(these.mean_precision, those.mean_precision),
         pick(these.degrees, those.degrees),
+        None
+        if these.process is None or those.process is None
+        else pick(these.process, those.process),
     )
 
 

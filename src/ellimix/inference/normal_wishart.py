@@ -55,49 +55,88 @@ from ellimix.records import Array, Moment
 @final
 @dataclass(frozen=True, eq=False)
 class NormalWishart:
-    """A prior on each component's mean and precision.
+    """A prior on each component's mean and precision: the same for all, or each its own.
 
     Parameters
     ----------
-    mean : ndarray of shape (d,)
+    mean : ndarray of shape (d,) or (k, d)
         m_0.
-    mean_precision : float
+    mean_precision : float or ndarray of shape (k,)
         beta_0 > 0: how many rows the prior mean counts for.
-    degrees : float
+    degrees : float or ndarray of shape (k,)
         nu_0, of Wishart distributions above d - 1, of gamma distributions above 0.
-    scatter : ndarray of shape (d, d), (d,) or ()
-        C_0, the inverse scale: positive definite, diagonal or a number, as the family's structure.
+    scatter : ndarray
+        C_0, the inverse scale. A positive definite matrix (d, d), a diagonal (d,) or a number (),
+        as the family's structure is; with an axis of length k in front, of each component.
+
+    Examples
+    --------
+    Two components of the family VII, the second with a prior that says more:
+
+    >>> import numpy as np
+    >>> from ellimix.covariance.base import Structure
+    >>> from ellimix.inference.normal_wishart import NormalWishart
+    >>> prior = NormalWishart(np.zeros(3), np.array([1.0, 9.0]), np.array([1.0, 9.0]), np.ones(2))
+    >>> prior.n_components(Structure.SPHERICAL), prior.log_det(Structure.SPHERICAL)
+    (2, array([0., 0.]))
     """
 
     mean: Array
-    mean_precision: float
-    degrees: float
+    mean_precision: float | Array
+    degrees: float | Array
     scatter: Array
 
     @property
-    def log_det(self) -> float:
-        """log |C_0|."""
-        d = self.mean.size
-        if self.scatter.ndim == 0:
-            return float(d * np.log(self.scatter))
-        if self.scatter.ndim == 1:
-            return float(np.log(self.scatter).sum())
-        return float(np.linalg.slogdet(self.scatter)[1])
+    def n_features(self) -> int:
+        """d."""
+        return int(self.mean.shape[-1])
+
+    def each_scatter(self, structure: Structure) -> bool:
+        """Whether C_0 has an axis of components."""
+        return self.scatter.ndim > _N_AXES[structure]
+
+    def n_components(self, structure: Structure) -> int | None:
+        """k, where the prior says something of each component; None where it is symmetric."""
+        found = set(self.mean.shape[:-1])
+        found |= set(np.shape(self.mean_precision)) | set(np.shape(self.degrees))
+        if self.each_scatter(structure):
+            found.add(self.scatter.shape[0])
+        if len(found) > 1:
+            raise ValueError(f"A prior of {' and of '.join(map(str, sorted(found)))} components.")
+        return found.pop() if found else None
+
+    def log_det(self, structure: Structure) -> float | Array:
+        """log |C_0|; (k,) where it is of each component."""
+        d = self.n_features
+        match structure:
+            case Structure.SPHERICAL:
+                out = d * np.log(self.scatter)
+            case Structure.DIAGONAL:
+                out = np.log(self.scatter).sum(axis=-1)
+            case Structure.SHARED | Structure.FULL:
+                out = np.linalg.slogdet(self.scatter)[1]
+        return float(out) if out.ndim == 0 else np.asarray(out)
 
     def traces(self, covariance: Covariance) -> Array:
         """tr(C_0 Sigma_k^-1), (..., k)."""
-        k, d = covariance.log_det.shape[-1], self.mean.size
+        k, d = covariance.log_det.shape[-1], self.n_features
+        each = self.each_scatter(covariance.structure)
         precisions = covariance.precisions()
         match covariance.structure:
             case Structure.SPHERICAL:
                 return np.asarray(d * self.scatter * precisions)
             case Structure.DIAGONAL:
+                if each:
+                    return np.asarray((precisions * self.scatter).sum(axis=-1))
                 return np.asarray(precisions @ self.scatter)
             case Structure.SHARED:
+                if each:
+                    return np.asarray(np.einsum("kij,...ij->...k", self.scatter, precisions))
                 one = np.einsum("ij,...ij->...", self.scatter, precisions)
                 return np.asarray(one[..., None].repeat(k, axis=-1))
             case Structure.FULL:
-                return np.asarray(np.einsum("ij,...kij->...k", self.scatter, precisions))
+                axes = "kij,...kij->...k" if each else "ij,...kij->...k"
+                return np.asarray(np.einsum(axes, self.scatter, precisions))
 
     def distances(self, model: Parameters) -> Array:
         """(m_k - m_0)^T Sigma_k^-1 (m_k - m_0), (..., k)."""
@@ -112,6 +151,14 @@ class NormalWishart:
             case Structure.FULL:
                 scaled = np.einsum("...ki,...kij->...kj", away, factor)
         return np.asarray((scaled**2).sum(axis=-1))
+
+
+_N_AXES: Final = {
+    Structure.SPHERICAL: 0,
+    Structure.DIAGONAL: 1,
+    Structure.SHARED: 2,
+    Structure.FULL: 2,
+}
 
 
 class Law(Protocol):
@@ -241,6 +288,10 @@ class Rule(Protocol):
         """nu_0 must be above this."""
         ...
 
+    def check(self, prior: NormalWishart) -> None:
+        """Raise `ValueError` where a prior cannot be of this rule."""
+        ...
+
 
 @final
 @dataclass(frozen=True)
@@ -272,7 +323,10 @@ class Conjugate:
                 pooled = np.add.reduce(scatter, axis=-2)[..., None, :].repeat(k, axis=-2)
         if self.sharing is Sharing.MEAN:
             count, pooled = count / k, pooled / k
-        degrees = prior.degrees + count
+        before = prior.degrees
+        if self.sharing is Sharing.MEAN and np.ndim(before):
+            before = float(np.mean(before))
+        degrees = before + count
         return _covariance(self.family, degrees, pooled, prior), prior.mean_precision + n, degrees
 
     def correction(self, degrees: Array, d: int) -> Array:
@@ -284,13 +338,14 @@ class Conjugate:
         """Of the means given the precisions, plus that of the precisions."""
         if model.hyper is None:
             raise ValueError("These parameters are those of no posterior: hyper is None.")
-        d = prior.mean.size
+        d = prior.n_features
         nu, beta = model.hyper.degrees, model.hyper.mean_precision
         ratio = prior.mean_precision / beta
         means = 0.5 * (d * (ratio - 1.0 - np.log(ratio)))
         means = means + 0.5 * prior.mean_precision * prior.distances(model)
         # log|C| - log|C_0| of the inverse scales, times nu_0 / 2; the digammas; and the traces
-        volume = model.covariance.log_det + d * np.log(nu) - prior.log_det
+        log_det = prior.log_det(self.family.structure)
+        volume = model.covariance.log_det + d * np.log(nu) - log_det
         gammas = self.law.log_gamma(nu, d) - self.law.log_gamma(np.asarray(prior.degrees), d)
         digammas = 0.5 * (nu - prior.degrees) * self.law.digamma(nu, d)
         precisions = 0.5 * prior.degrees * volume + digammas - gammas
@@ -303,10 +358,22 @@ class Conjugate:
         """Where the prior is no distribution any more."""
         return self.law.least(d)
 
+    def check(self, prior: NormalWishart) -> None:
+        """Raise `ValueError` where there is one precision, and a prior of it for each component."""
+        structure = self.family.structure
+        prior.n_components(structure)
+        if self.sharing is Sharing.ALL and (
+            np.ndim(prior.degrees) or prior.each_scatter(structure)
+        ):
+            raise ValueError(
+                f"{self.name} has one covariance for all components: its prior has one number of "
+                "degrees and one scatter, not one for each."
+            )
+
 
 def _covariance(family: Family, degrees: Array, scatter: Array, prior: NormalWishart) -> Covariance:
     """E[Lambda]^-1 = (C_0 + T) / nu in the family's structure."""
-    d = prior.mean.size
+    d = prior.n_features
     match family.structure:
         case Structure.SPHERICAL:
             mean = np.add.reduce(scatter, axis=-1) / d
@@ -314,7 +381,9 @@ def _covariance(family: Family, degrees: Array, scatter: Array, prior: NormalWis
         case Structure.DIAGONAL:
             return diagonal((prior.scatter + scatter) / degrees[..., None], degrees)
         case Structure.SHARED:
-            return shared((prior.scatter + scatter) / degrees[..., :1, None], degrees)
+            each = prior.each_scatter(Structure.SHARED)
+            before = prior.scatter.mean(axis=0) if each else prior.scatter
+            return shared((before + scatter) / degrees[..., :1, None], degrees)
         case Structure.FULL:
             return full((prior.scatter + scatter) / degrees[..., None, None], degrees)
 

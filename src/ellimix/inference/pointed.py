@@ -62,9 +62,9 @@ class Pointed:
     def _diagonal(self) -> bool:
         return self.family.structure is Structure.DIAGONAL
 
-    def further(self, prior: NormalWishart) -> float:
+    def further(self, prior: NormalWishart) -> float | Array:
         """How many rows of scatter C_0 the prior of a component stands for."""
-        return prior.degrees + (3.0 if self._diagonal else prior.mean.size + 2.0)
+        return prior.degrees + (3.0 if self._diagonal else prior.n_features + 2.0)
 
     def posterior(
         self, n: Array, scatter: Array, prior: NormalWishart, previous: Covariance | None
@@ -82,15 +82,15 @@ class Pointed:
 
     def divergence(self, model: Parameters, prior: NormalWishart) -> Array:
         """Minus the log prior of all components, in nats."""
-        d, nu = prior.mean.size, prior.degrees
+        d, nu = prior.n_features, prior.degrees
         log_det = model.covariance.log_det
         means = 0.5 * (d * (LOG_2PI - np.log(prior.mean_precision)) + log_det)
         means = means + 0.5 * prior.mean_precision * prior.distances(model)
         # log Z of the inverse Wishart or inverse gamma distributions of scatter C_0
-        constant = 0.5 * nu * (d * np.log(2.0) - prior.log_det)
-        constant += float(self.law.log_gamma(np.asarray(nu), d))
+        constant = 0.5 * nu * (d * np.log(2.0) - prior.log_det(self.family.structure))
+        constant = constant + self.law.log_gamma(np.asarray(nu), d)
         if not self._diagonal:
-            constant += 0.25 * d * (d - 1) * LOG_PI
+            constant = constant + 0.25 * d * (d - 1) * LOG_PI
         rest = 0.5 * (self.further(prior) - 1.0) * log_det
         each = means + rest + 0.5 * prior.traces(model.covariance) + constant
         return np.asarray(each.sum(axis=-1))
@@ -98,6 +98,10 @@ class Pointed:
     def least_degrees(self, d: int) -> float:
         """Where the prior is no distribution any more."""
         return self.law.least(d)
+
+    def check(self, prior: NormalWishart) -> None:
+        """Raise `ValueError` where its parts are of different numbers of components."""
+        prior.n_components(self.family.structure)
 
 
 RULES: Final[dict[str, Rule]] = {

@@ -44,8 +44,10 @@ class VariationalBayes:
     ----------
     rule : Rule
         One of `ellimix.inference.pointed.RULES`: what the posterior of means and precisions is.
-    weight_prior : Dirichlet or StickBreaking
+    weight_prior : Dirichlet, StickBreaking or UncertainProcess
     prior : NormalWishart
+        The same of each component, or of each its own: so a posterior is the prior of what comes
+        next (`ellimix.inference.updating`).
     reg_covar : float
         eps >= 0, added as pseudo-scatter eps n_k I to that of the rows, as in `MaximumLikelihood`.
         With 0 the bound never falls; a floor is no prior.
@@ -75,6 +77,10 @@ class VariationalBayes:
     prior: NormalWishart
     reg_covar: float = 0.0
     box: None = None  # no noise component
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` where the prior does not suit the rule."""
+        self.rule.check(self.prior)
 
     @property
     def family(self) -> Family:
@@ -118,7 +124,9 @@ class VariationalBayes:
             means,
             covariance,
             None,
-            Hyperparameters(concentration, mean_precision, degrees),
+            Hyperparameters(
+                concentration, mean_precision, degrees, self.weight_prior.process(concentration)
+            ),
         )
 
     def potentials(self, model: Parameters) -> Potentials:
