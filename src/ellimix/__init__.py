@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         ModelFileError,
         Status,
     )
+    from ellimix.estimators.bayesian_mixture import BayesianGaussianMixture
     from ellimix.estimators.gaussian_mixture import GaussianMixture
     from ellimix.estimators.imputer import GaussianMixtureImputer
     from ellimix.estimators.search import GaussianMixtureSearch
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from ellimix.selection.combining import ClusterTree, combine
 
 _HOMES = {
+    "BayesianGaussianMixture": "ellimix.estimators.bayesian_mixture",
     "GaussianMixture": "ellimix.estimators.gaussian_mixture",
     "GaussianMixtureImputer": "ellimix.estimators.imputer",
     "GaussianMixtureSearch": "ellimix.estimators.search",
@@ -64,6 +66,7 @@ _MODULES = {"covariance", "datasets", "errors", "plots"}
 
 __all__ = [
     "FAMILIES",
+    "BayesianGaussianMixture",
     "ClusterTree",
     "DataError",
     "EllimixError",

@@ -77,7 +77,8 @@ def unseen(
     ----------
     mixture : Mixture
     source : MemorySource
-        The rows of the fit. Nothing is said of rows that are projections.
+        The rows of the fit. Nothing is said of rows that are projections, and nothing of a
+        posterior: there the prior bears on every direction.
     engine : Engine
     careful : bool
         Whether narrow directions of a few rows more than are needed are of chance, too: where fits
@@ -100,6 +101,8 @@ def unseen(
     detail = source.detail
     projected = detail is not None and detail.projections is not None
     if not (own or shared) or mixture.n_features == 1 or projected or not source.n_patterns:
+        return ()
+    if mixture.parameters.hyper is not None:
         return ()
     parts, widths = _directions(mixture)
     needed = parts.sum(axis=1) + 1 + CHANCE * (careful & (widths < NARROW))

@@ -196,7 +196,14 @@ class Mixture:
         return np.asarray(np.tensordot(weights, within, 1) + (shift * weights[:, None]).T @ shift)
 
     def ordered(self, order: NDArray[np.intp]) -> Mixture:
-        """The same mixture with its components in another order."""
+        """The same mixture with its components in another order.
+
+        Raises
+        ------
+        ValueError
+            The weights are those of a Dirichlet process: the order of its sticks says what they
+            are.
+        """
         old = self.covariance
         shared = old.structure is Structure.SHARED
         covariance = Covariance(
@@ -206,8 +213,9 @@ class Mixture:
             old.log_det[order],
             old.orientation,
         )
-        noise = self.parameters.noise
-        parameters = Parameters(self.weights[order], self.means[order], covariance, noise)
+        noise, hyper = self.parameters.noise, self.parameters.hyper
+        own = None if hyper is None else hyper.ordered(order)
+        parameters = Parameters(self.weights[order], self.means[order], covariance, noise, own)
         return replace(self, parameters=parameters)
 
     def by_weight(self) -> Mixture:

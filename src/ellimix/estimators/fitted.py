@@ -154,7 +154,7 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         if cautions:
             best = replace(best, notes=(*best.notes, *cautions))
         for caution in cautions:
-            warnings.warn(caution, FitWarning, stacklevel=6)
+            warnings.warn(caution, FitWarning, stacklevel=7)
         mixture = best.mixture
         if mixture is None:
             raise AssertionError("the best fit has a mixture")

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
-from dataclasses import replace
-from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self, Unpack, final
+from typing import Any, ClassVar, Self, final
 
-import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import _fit_context
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ellimix.acceleration import ACCELERATORS
 from ellimix.covariance import ALIASES, FAMILIES, ONE_FEATURE
-from ellimix.em import Observer, run
-from ellimix.engines import NAMES
-from ellimix.engines.incomplete import suited
-from ellimix.errors import DataError, FitWarning, Status
+from ellimix.em import Task
+from ellimix.engines import NAMES, Engine
 from ellimix.estimators.automatic import AUTO, MML, fit_automatically, is_open
-from ellimix.estimators.callbacks import FitCallbacks, with_callbacks
-from ellimix.estimators.fitted import FittedMixture
-from ellimix.estimators.outcome import best_of, best_so_far
-from ellimix.estimators.preparing import checked_source, labels_in
-from ellimix.estimators.tasks import engine_of, inference_of, tasks_of
-from ellimix.estimators.verbose import VerboseObserver, all_of
+from ellimix.estimators.callbacks import with_callbacks
+from ellimix.estimators.preparing import labels_in
+from ellimix.estimators.running import Asked, RunningMixture
+from ellimix.estimators.tasks import inference_of, tasks_of
 from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.selection.criteria import CRITERIA
 from ellimix.sources.knowledge import Known
@@ -36,7 +26,7 @@ from ellimix.starts import STARTS
 
 
 @final
-class GaussianMixture(FittedMixture):
+class GaussianMixture(RunningMixture):
     """Mixture of Gaussians fitted by maximum likelihood (EM).
 
     Takes the place of `sklearn.mixture.GaussianMixture`: the same parameters, defaults,
@@ -334,71 +324,27 @@ class GaussianMixture(FittedMixture):
             "upper": upper, "labels": labels_in(y) if labels is None else labels,
             "allowed": allowed,
         }  # fmt: skip
-        self._check_order(known)
-        k = None if self.n_components == AUTO else int(self.n_components)
-        source, notes = checked_source(self, X, sample_weight, known, k)
-        self._check_size(source)
-        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        callbacks = FitCallbacks(
-            self,
-            {"X": X, "y": y, "metadata": metadata},
-            0 if is_open(self) else self.max_iter,  # a search has iterations of many models
-            partial(best_so_far, self, source.dtype),
-        )
-        if is_open(self):
-            fit_automatically(self, X, source, sample_weight, known)
-        else:
-            self._run(source, callbacks, notes)
-        callbacks.finish()
-        return self
-
-    def fit_predict(
-        self, X: Any, y: Any = None, sample_weight: Any = None, **known: Unpack[Known]
-    ) -> NDArray[np.int64]:
-        """Fit the mixture and return `labels_`. Parameters and errors as for `fit`."""
-        labels: NDArray[np.int64] = self.fit(X, y, sample_weight=sample_weight, **known).labels_
-        return labels
+        return self._fit(X, y, sample_weight, known)
 
     def _inference(self) -> MaximumLikelihood:
         """As the fit was made: what it held is held."""
         return inference_of(self, self.mixture_)
 
-    def _check_order(self, known: Known) -> None:
-        told = any(known.get(name) is not None for name in ("labels", "allowed"))
-        if told and self.order == "weight":
-            raise DataError(
-                'order="weight" renumbers the components, and labels or allowed say which is '
-                'which: use order="fitted".'
-            )
+    def _most_iterations(self) -> int:
+        """A search has iterations of many models."""
+        return 0 if is_open(self) else self.max_iter
 
-    def _check_size(self, source: MemorySource) -> None:
-        usable = source.n_rows if source.weight is None else np.count_nonzero(source.weight)
-        if self.n_components != AUTO and usable < int(self.n_components):
-            raise DataError(
-                "Expected n_samples >= n_components but got "
-                f"n_components = {self.n_components}, n_samples = {usable}"
-                + ("" if source.weight is None else " with a positive weight")
-            )
+    def _size(self) -> int | None:
+        """The number of components; None where it is to be chosen."""
+        return None if self.n_components == AUTO else int(self.n_components)
 
-    def _run(
-        self, source: MemorySource, callbacks: FitCallbacks, notes: tuple[str, ...] = ()
-    ) -> None:
-        """Fit the model that was asked for, from all starts, and keep the best."""
-        engine = engine_of(self, source)
-        source = source.placed(suited(engine, source))
-        tasks = [replace(t, notes=(*notes, *t.notes)) for t in tasks_of(self, source, engine)]
-        observers: list[Observer] = [callbacks.observe] if callbacks.listening else []
-        if self.verbose:
-            verbose = VerboseObserver(int(self.verbose), self.verbose_interval, len(tasks))
-            observers.append(verbose.observe)
-        reports = run(source, engine, tasks, all_of(observers), self._names())
-        self._keep(best_of(reports, source, engine), reports, source, engine)
-        self._warn()
+    def _tasks(self, source: MemorySource, engine: Engine) -> list[Task]:
+        """The fits to run."""
+        return tasks_of(self, source, engine)
 
-    def _warn(self) -> None:
-        """Warn where there is something to know of the fit."""
-        report = self.report_
-        if report.status is Status.MAX_ITER and self.max_iter > 0:
-            warnings.warn(report.message, ConvergenceWarning, stacklevel=6)
-        elif report.status is Status.INTERRUPTED or report.status.failed:
-            warnings.warn(report.message, FitWarning, stacklevel=6)
+    def _choose(self, asked: Asked) -> bool:
+        """Choose what is open, and say whether anything was."""
+        if not is_open(self):
+            return False
+        fit_automatically(self, asked.X, asked.source, asked.sample_weight, asked.known)
+        return True

@@ -12,6 +12,7 @@ from ellimix.density.mixture import Mixture
 from ellimix.em import Task, run
 from ellimix.engines import choose
 from ellimix.errors import DataError
+from ellimix.inference.base import Inference
 from ellimix.inference.likelihood import MaximumLikelihood
 from ellimix.records import Array, Detail, Factor, Rows
 from ellimix.sources.knowledge import Known, counted
@@ -137,7 +138,7 @@ class Imputing:
         rows, detail = self._observed(X, all_known)
         return denoised(self.mixture_, rows, detail)
 
-    def _inference(self) -> MaximumLikelihood:
+    def _inference(self) -> Inference:
         """The inference by which the mixture was fitted."""
         mixture = self.mixture_
         return MaximumLikelihood(mixture.family, float(self.reg_covar), mixture.box)

@@ -12,10 +12,10 @@ from ellimix.report import FitReport
 from ellimix.sources.memory import MemorySource
 
 if TYPE_CHECKING:
-    from ellimix.estimators.gaussian_mixture import GaussianMixture
+    from ellimix.estimators.running import RunningMixture
 
 
-def best_so_far(estimator: GaussianMixture, dtype: Any, fits: Fits) -> dict[str, Any]:
+def best_so_far(estimator: RunningMixture, dtype: Any, fits: Fits) -> dict[str, Any]:
     """Attributes of an estimator as if the fit had stopped now (for callbacks)."""
     best = max(
         (fit for fit in fits if fit.model is not None and fit.trace),

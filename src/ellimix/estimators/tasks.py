@@ -25,9 +25,10 @@ from ellimix.starts import STARTS, Beginning, Given, Start
 
 if TYPE_CHECKING:
     from ellimix.estimators.gaussian_mixture import GaussianMixture
+    from ellimix.estimators.running import RunningMixture
 
 
-def engine_of(estimator: GaussianMixture, source: MemorySource) -> Engine:
+def engine_of(estimator: RunningMixture, source: MemorySource) -> Engine:
     """The engine that was asked for, or that suits the work."""
     d = source.n_features
     full = estimator._family(d).structure.factor is not Factor.DIAGONAL
@@ -39,9 +40,9 @@ def tasks_of(estimator: GaussianMixture, source: MemorySource, engine: Engine) -
     """The fits to run: one a start, or one that goes on from the last fit."""
     k, d = int(estimator.n_components), source.n_features
     family, floor = estimator._family(d), float(estimator.reg_covar)
-    fast = _acceleration(estimator)
+    fast = acceleration_of(estimator)
     if estimator.warm_start and hasattr(estimator, "converged_"):
-        _check_warm_start(estimator, family, k, d)
+        check_warm_start(estimator, family, k, d)
         plain = MaximumLikelihood(family, floor, estimator.mixture_.box)
         inference, _ = as_wished(estimator, plain, d)
         old = estimator.mixture_.parameters
@@ -49,7 +50,7 @@ def tasks_of(estimator: GaussianMixture, source: MemorySource, engine: Engine) -
         tol, most = estimator.tol, estimator.max_iter
         return [Task(inference, parameters, tol, most, before, "warm", fast)]
     random = check_random_state(estimator.random_state)
-    start = _start(estimator)
+    start = start_of(estimator)
     ready = prepared(source, engine, start, k, estimator.noise, random)
     inference, given = as_wished(estimator, MaximumLikelihood(family, floor, ready.box), d)
     beginnings = first_steps(
@@ -83,19 +84,21 @@ def inference_of(estimator: GaussianMixture, mixture: Mixture) -> MaximumLikelih
     return inference
 
 
-def _acceleration(estimator: GaussianMixture) -> str | None:
+def acceleration_of(estimator: RunningMixture) -> str | None:
     """The accelerator; a fixed number of iterations is that many EM steps."""
     name = "auto" if estimator.acceleration == "sample" else estimator.acceleration
     return None if name == "auto" and estimator.tol == 0.0 else name
 
 
-def _start(estimator: GaussianMixture) -> Start:
+def start_of(estimator: RunningMixture) -> Start:
+    """The start that was asked for."""
     if isinstance(estimator.init_params, str):
         return STARTS[estimator.init_params]
     return Given(np.asarray(estimator.init_params))
 
 
-def _check_warm_start(estimator: GaussianMixture, family: Family, k: int, d: int) -> None:
+def check_warm_start(estimator: RunningMixture, family: Family, k: int, d: int) -> None:
+    """Raise ValueError where the last fit was of another model."""
     old = estimator.mixture_
     if (old.family.name, old.n_components, old.n_features) != (family.name, k, d):
         raise ValueError(

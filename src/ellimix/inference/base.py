@@ -43,6 +43,16 @@ class Hyperparameters:
             self.concentration[index], self.mean_precision[index], self.degrees[index]
         )
 
+    def ordered(self, order: NDArray[np.intp]) -> Hyperparameters:
+        """Those of one fit with its components in another order."""
+        k, sticks = self.degrees.size, self.concentration.shape[-1] == 2
+        if sticks and not np.array_equal(order, np.arange(k)):
+            raise ValueError(
+                "The weights of a Dirichlet process come from sticks that are broken in turn: "
+                "their posterior has no other order. Use a Dirichlet distribution."
+            )
+        return self.at(order)
+
 
 @dataclass(frozen=True, slots=True)
 class Parameters:

@@ -107,7 +107,7 @@ class StickBreaking:
         return np.asarray((constant + logs).sum(axis=-1))
 
 
-WEIGHT_PRIORS: Final = {
+WEIGHT_PRIORS: Final[dict[str, type[Dirichlet] | type[StickBreaking]]] = {
     "dirichlet_distribution": Dirichlet,
     "dirichlet_process": StickBreaking,
 }
@@ -123,6 +123,14 @@ def expected_log_weights(concentration: Array) -> Array:
     rest = np.zeros_like(a)
     rest[..., 1:] = np.cumsum(digamma(b) - total, axis=-1)[..., :-1]
     return np.asarray(digamma(a) - total + rest)
+
+
+def log_normaliser(concentration: Array) -> Array:
+    """log Z with density prod / Z, (...,): of the Dirichlet, or of all beta distributions."""
+    if concentration.shape[-1] == 1:
+        alpha = concentration[..., 0]
+        return np.asarray(gammaln(alpha).sum(axis=-1) - gammaln(alpha.sum(axis=-1)))
+    return np.asarray(betaln(concentration[..., 0], concentration[..., 1]).sum(axis=-1))
 
 
 def expected_weights(concentration: Array) -> Array:

@@ -25,8 +25,13 @@ from ellimix.covariance.base import Family, Structure
 from ellimix.inference.base import LOG_2PI, Hyperparameters, Parameters
 from ellimix.inference.held import TINY
 from ellimix.inference.likelihood import check_range, pseudo_scatter
-from ellimix.inference.mixing import WeightPrior, expected_log_weights, expected_weights
-from ellimix.inference.normal_wishart import NormalWishart, Rule
+from ellimix.inference.mixing import (
+    WeightPrior,
+    expected_log_weights,
+    expected_weights,
+    log_normaliser,
+)
+from ellimix.inference.normal_wishart import NormalWishart, Rule, Wishart
 from ellimix.records import Array, Moment, Potentials, SufficientStatistics
 
 
@@ -154,6 +159,37 @@ def expected_potentials(model: Parameters, rule: Rule) -> Potentials:
         factor = factor[..., None].repeat(d, axis=-1)
     shape = covariance.structure.factor
     return Potentials(offset, model.means, factor, shape, rule.family.moment)
+
+
+def without_constants(model: Parameters, entropy: float) -> float:
+    """The number that scikit-learn calls the lower bound.
+
+    Given responsibilities and the best posterior for them, most terms of the bound are constant.
+    What scikit-learn keeps is, for its four rules, the bound less a constant of the data and the
+    priors, and without `reg_covar`, exactly: it never falls, and its changes are the bound's.
+
+    Parameters
+    ----------
+    model : Parameters
+        Of one fit, as `VariationalBayes.update` gave them under one of scikit-learn's names.
+    entropy : float
+        Of the responsibilities that the update got, over all rows: - sum w r log r, in nats.
+
+    Returns
+    -------
+    float
+        In nats.
+    """
+    if model.hyper is None:
+        raise ValueError("These parameters are those of no posterior: hyper is None.")
+    d, concentration = model.means.shape[-1], model.hyper.concentration
+    nu, beta = model.hyper.degrees, model.hyper.mean_precision
+    # log Z of the Wishart distributions, less its part of pi
+    scale = -0.5 * nu * (model.covariance.log_det + d * np.log(nu))
+    volumes = scale + 0.5 * nu * d * np.log(2.0) + Wishart().log_gamma(nu, d)
+    return float(
+        entropy + volumes.sum() + log_normaliser(concentration) - 0.5 * d * np.log(beta).sum()
+    )
 
 
 def _outer(amount: Array, away: Array, moment: Moment) -> Array:

@@ -1,0 +1,153 @@
+"""How an estimator comes by its mixture: rows checked, fits run in lockstep, the best kept."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Self, Unpack, final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+
+from ellimix.em import Observer, Task, run
+from ellimix.engines import Engine
+from ellimix.engines.incomplete import suited
+from ellimix.errors import DataError, FitWarning, Status
+from ellimix.estimators.callbacks import FitCallbacks
+from ellimix.estimators.fitted import FittedMixture
+from ellimix.estimators.outcome import best_of, best_so_far
+from ellimix.estimators.preparing import checked_source
+from ellimix.estimators.tasks import engine_of
+from ellimix.estimators.verbose import VerboseObserver, all_of
+from ellimix.sources.knowledge import Known
+from ellimix.sources.memory import MemorySource
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What `fit` was given.
+
+    Parameters
+    ----------
+    X : array-like
+        The rows as they were given.
+    source : MemorySource
+        The same rows, checked.
+    sample_weight : array-like of shape (n,) or None
+    known : Known
+        What else is known of the rows, as it was given.
+    notes : tuple of str
+        What there is to say of the rows.
+    """
+
+    X: Any
+    source: MemorySource
+    sample_weight: Any
+    known: Known
+    notes: tuple[str, ...]
+
+
+class RunningMixture(FittedMixture):
+    """Abstract base of the estimators whose `fit` runs the loop."""
+
+    n_components: Any
+    tol: float
+    reg_covar: float
+    max_iter: int
+    n_init: int
+    init_params: Any
+    random_state: Any
+    warm_start: bool
+    verbose: int
+    verbose_interval: int
+    engine: str
+    acceleration: str | None
+
+    def fit_predict(
+        self, X: Any, y: Any = None, sample_weight: Any = None, **known: Unpack[Known]
+    ) -> NDArray[np.int64]:
+        """Fit the mixture and return `labels_`. Parameters and errors as for `fit`."""
+        labels: NDArray[np.int64] = self.fit(X, y, sample_weight=sample_weight, **known).labels_
+        return labels
+
+    @abstractmethod
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **known: Any) -> Self:
+        """Fit the mixture to what is known of the rows."""
+
+    @abstractmethod
+    def _tasks(self, source: MemorySource, engine: Engine) -> list[Task]:
+        """The fits to run: one a start, or one that goes on from the last fit."""
+
+    def _most_iterations(self) -> int:
+        """For callbacks."""
+        return self.max_iter
+
+    def _choose(self, asked: Asked) -> bool:
+        """Choose a model where something is open, and say whether that was so."""
+        return False
+
+    def _size(self) -> int | None:
+        """The number of components; None where it is to be chosen."""
+        return int(self.n_components)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, known: Known) -> Self:
+        """What `fit` does."""
+        self._check_order(known)
+        source, notes = checked_source(self, X, sample_weight, known, self._size())
+        self._check_size(source)
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        callbacks = FitCallbacks(
+            self,
+            {"X": X, "y": y, "metadata": metadata},
+            self._most_iterations(),
+            partial(best_so_far, self, source.dtype),
+        )
+        asked = Asked(X, source, sample_weight, known, notes)
+        if not self._choose(asked):
+            self._run(asked, callbacks)
+        callbacks.finish()
+        return self
+
+    def _check_order(self, known: Known) -> None:
+        told = any(known.get(name) is not None for name in ("labels", "allowed"))
+        if told and self.order == "weight":
+            raise DataError(
+                'order="weight" renumbers the components, and labels or allowed say which is '
+                'which: use order="fitted".'
+            )
+
+    def _check_size(self, source: MemorySource) -> None:
+        usable = source.n_rows if source.weight is None else np.count_nonzero(source.weight)
+        k = self._size()
+        if k is not None and usable < k:
+            raise DataError(
+                f"Expected n_samples >= n_components but got n_components = {k}, n_samples = "
+                f"{usable}" + ("" if source.weight is None else " with a positive weight")
+            )
+
+    def _run(self, asked: Asked, callbacks: FitCallbacks) -> None:
+        """Fit the model that was asked for, from all starts, and keep the best."""
+        engine = engine_of(self, asked.source)
+        source = asked.source.placed(suited(engine, asked.source))
+        tasks = [
+            replace(task, notes=(*asked.notes, *task.notes)) for task in self._tasks(source, engine)
+        ]
+        observers: list[Observer] = [callbacks.observe] if callbacks.listening else []
+        if self.verbose:
+            verbose = VerboseObserver(int(self.verbose), self.verbose_interval, len(tasks))
+            observers.append(verbose.observe)
+        reports = run(source, engine, tasks, all_of(observers), self._names())
+        self._keep(best_of(reports, source, engine), reports, source, engine)
+        self._warn()
+
+    def _warn(self) -> None:
+        """Warn where there is something to know of the fit."""
+        report = self.report_
+        if report.status is Status.MAX_ITER and self.max_iter > 0:
+            warnings.warn(report.message, ConvergenceWarning, stacklevel=7)
+        elif report.status is Status.INTERRUPTED or report.status.failed:
+            warnings.warn(report.message, FitWarning, stacklevel=7)
