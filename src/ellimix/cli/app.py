@@ -12,7 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from ellimix import __version__
-from ellimix.errors import EllimixError
+from ellimix.errors import DataError, EllimixError
 
 app = App(
     name="ellimix",
@@ -34,6 +34,8 @@ def fit(
     weights: str | None = None,
     noise: Annotated[bool, Parameter(negative="")] = False,
     prior: str = "none",
+    bayes: Annotated[bool, Parameter(negative="")] = False,
+    concentration: float | None = None,
     out: Path | None = None,
     plot: Path | None = None,
     seed: int = 0,
@@ -61,6 +63,11 @@ def fit(
         Add a uniform noise component for rows that belong to no group; their label is -1.
     prior
         none, or default: a weak prior that keeps components from collapsing onto a few rows.
+    bayes
+        A variational posterior in place of a search: of at most 10 components (or --components)
+        those without rows let go. Prints credible intervals.
+    concentration
+        With --bayes, that of the Dirichlet process: the larger, the more components.
     out
         Write the model to this JSON file.
     plot
@@ -73,6 +80,17 @@ def fit(
     from ellimix.cli.jobs import FitOptions, fit_file
 
     names = _names(columns)
+    if bayes:
+        from ellimix.cli.bayesian import BayesOptions, fit_posterior
+
+        _alone("--bayes", {"--noise": noise, "--prior": prior != "none"})
+        asked = BayesOptions(
+            data, components, covariance, concentration, names, weights, out, plot, seed, json
+        )
+        fit_posterior(asked, Console())
+        return
+    if concentration is not None:
+        raise DataError("--concentration is that of a Dirichlet process: it needs --bayes.")
     options = FitOptions(
         data,
         components,
@@ -288,6 +306,13 @@ def run(arguments: Sequence[str]) -> int:
 def _names(text: str | None) -> tuple[str, ...] | None:
     """Names with commas between."""
     return None if text is None else tuple(name.strip() for name in text.split(","))
+
+
+def _alone(what: str, others: dict[str, bool]) -> None:
+    """Raise DataError for options that do not go with another one."""
+    for name, given in others.items():
+        if given:
+            raise DataError(f"{name} does not go with {what}: leave one of the two out.")
 
 
 def _refuse(message: str) -> int:

@@ -140,7 +140,7 @@ def print_summary(summary: Summary, console: Console) -> None:
     say = _plain(console)
     say(f"{summary.data}: {n:,} rows{weighted}, {mixture.n_features} columns")
     if table.missing.any():
-        _print_missing(table, console)
+        print_missing(table, console)
     say(f"{model_of(summary.found)}\n")
     say(
         f"  log-likelihood {scores.log_likelihood:,.3f}    parameters {mixture.n_parameters}\n"
@@ -167,7 +167,7 @@ def _plain(console: Console) -> Any:
     return say
 
 
-def _print_missing(table: Table, console: Console) -> None:
+def print_missing(table: Table, console: Console) -> None:
     """What is missing, and what is assumed of it; by column where there are several."""
     say, shares = _plain(console), table.missing
     lacking = np.flatnonzero(shares)

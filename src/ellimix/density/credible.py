@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -182,13 +183,18 @@ def _even_points(n: int) -> Array:
     return np.asarray((0.5 + np.arange(1, n + 1) * steps[:, None]) % 1.0)
 
 
-def table(parameters: Parameters, found: Intervals, names: tuple[str, ...]) -> str:
+def table(
+    parameters: Parameters,
+    found: Intervals,
+    names: tuple[str, ...],
+    components: Sequence[int] | None = None,
+) -> str:
     """Weights, means and standard deviations with their intervals, as text."""
     k, d = parameters.means.shape
     deviations = standard_deviations(parameters, d)
     spreads = np.sqrt(found.variances)
     lines: list[tuple[str, ...]] = [("component", "parameter", "estimate", "lower", "upper")]
-    for component in range(k):
+    for component in range(k) if components is None else components:
         own = parameters.weights[component]
         lines.append(_line(str(component), "weight", own, found.weights[component]))
         for j, name in enumerate(names):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
@@ -433,10 +433,16 @@ class MixturePosterior:
         found = np.bincount((counts > 0).sum(axis=1), minlength=self.n_components + 1)
         return np.asarray(found / draws)
 
-    def summary(self, level: float = 0.9) -> str:
+    def summary(self, level: float = 0.9, components: Sequence[int] | None = None) -> str:
         """A table of weights, means and standard deviations, with credible intervals.
 
         The estimates are those of `mean`; what is a point estimate has "-" for an interval. Raises
         as `interval`.
+
+        Parameters
+        ----------
+        level : float, default 0.9
+        components : sequence of int, optional
+            Those to show; by default all.
         """
-        return table(self.parameters, self.interval(level), self.names)
+        return table(self.parameters, self.interval(level), self.names, components)
