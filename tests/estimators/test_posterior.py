@@ -17,7 +17,7 @@ def rows():
 
 
 @pytest.mark.parametrize("kind", ["dirichlet_process", "dirichlet_distribution"])
-@pytest.mark.parametrize("name", ["full", "VEV"])
+@pytest.mark.parametrize("name", ["full", "EEI"])
 def test_two_components_of_five_have_rows(rows, kind, name):
     model = em.BayesianGaussianMixture(
         5,
@@ -62,8 +62,9 @@ def test_the_predictive_density_of_one_component_is_a_student_t(rows):
     holes = np.array([[np.nan, 3.0]])
     marginal = multivariate_t(model.means_[0][1:], shape[1:, 1:], df)
     np.testing.assert_allclose(model.log_predictive(holes), marginal.logpdf([[3.0]]))
-    np.testing.assert_allclose(model.log_predictive([[0.0, 3.0]], mask=[[True, False]]),
-                               model.log_predictive(holes))
+    np.testing.assert_allclose(
+        model.log_predictive([[0.0, 3.0]], mask=[[True, False]]), model.log_predictive(holes)
+    )
 
 
 def test_the_predictive_density_of_held_out_rows_beats_the_plug_in():
