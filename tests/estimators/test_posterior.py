@@ -17,7 +17,7 @@ def rows():
 
 
 @pytest.mark.parametrize("kind", ["dirichlet_process", "dirichlet_distribution"])
-@pytest.mark.parametrize("name", ["full", "VEV"])
+@pytest.mark.parametrize("name", ["full", "EEI"])
 def test_two_components_of_five_have_rows(rows, kind, name):
     model = em.BayesianGaussianMixture(
         5,
