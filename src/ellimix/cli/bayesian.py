@@ -120,7 +120,7 @@ def _print(
     say(
         f"Posterior of a mixture of at most {model.n_components} Gaussian components, "
         f"{model.mixture_.family.words} ({model.mixture_.family.name}): {alive} component{plural} "
-        f"with rows, concentration {model.weight_concentration_prior_:.4g}\n"
+        f"with rows, concentration {_concentration(model):.4g}\n"
     )
     say(f"  evidence lower bound {model.lower_bound_ * _weight(table):,.3f} nats\n")
     say(model.posterior_.summary(LEVEL, _alive(model)))
@@ -141,7 +141,7 @@ def _as_dict(model: BayesianGaussianMixture, table: Table, options: BayesOptions
         "family": mixture.family.name,
         "most_components": mixture.n_components,
         "n_components_effective": int(model.n_components_effective_),
-        "concentration": float(model.weight_concentration_prior_),
+        "concentration": _concentration(model),
         "evidence_lower_bound": float(model.lower_bound_ * _weight(table)),
         "level": LEVEL,
         "status": model.report_.status.value,
@@ -160,6 +160,13 @@ def _as_dict(model: BayesianGaussianMixture, table: Table, options: BayesOptions
         "notes": [*notes_of(table), *model.report_.warnings()],
         "files": _files(options),
     }
+
+
+def _concentration(model: BayesianGaussianMixture) -> float:
+    given = model.weight_concentration_prior_
+    if isinstance(given, tuple):
+        raise AssertionError("a number was asked for")
+    return float(given)
 
 
 def _weight(table: Table) -> float:

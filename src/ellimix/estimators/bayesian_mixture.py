@@ -18,15 +18,22 @@ from ellimix.density.mixture import Mixture
 from ellimix.em import Task
 from ellimix.engines import NAMES, Engine
 from ellimix.errors import DataError
+from ellimix.estimators.batches import BatchMixture, weight_of
 from ellimix.estimators.callbacks import with_callbacks
 from ellimix.estimators.posterior import WithPosterior
 from ellimix.estimators.preparing import labels_in, prepared
-from ellimix.estimators.prior import normal_wishart, whole_rows
+from ellimix.estimators.prior import (
+    checked_concentration,
+    normal_wishart,
+    weight_prior,
+    whole_rows,
+)
 from ellimix.estimators.tasks import acceleration_of, check_warm_start, start_of
 from ellimix.inference.base import Hyperparameters
-from ellimix.inference.mixing import WEIGHT_PRIORS
+from ellimix.inference.mixing import WEIGHT_PRIORS, Dirichlet, StickBreaking, WeightPrior
 from ellimix.inference.normal_wishart import NormalWishart, Rule
 from ellimix.inference.pointed import RULES
+from ellimix.inference.updating import Priors
 from ellimix.inference.variational import VariationalBayes
 from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
@@ -36,7 +43,7 @@ PROCESS = "dirichlet_process"
 
 
 @final
-class BayesianGaussianMixture(WithPosterior):
+class BayesianGaussianMixture(WithPosterior, BatchMixture):
     """Mixture of Gaussians with a posterior over its parameters, by variational Bayes.
 
     Takes the place of `sklearn.mixture.BayesianGaussianMixture`: the same parameters, defaults,
@@ -70,9 +77,10 @@ class BayesianGaussianMixture(WithPosterior):
         The start, as for `GaussianMixture`.
     weight_concentration_prior_type : {"dirichlet_process", "dirichlet_distribution"}
         The prior of the weights. In a process, which is the default, earlier components have more.
-    weight_concentration_prior : float, default=None
+    weight_concentration_prior : float or (shape, rate), default=None
         gamma of the process or alpha_0 of the distribution: the smaller, the fewer components.
-        None is 1 / k.
+        None is 1 / k. Two numbers are the shape and the rate of a gamma prior of the process's
+        gamma, which then is estimated (`ellimix.inference.process`) and matters far less.
     mean_precision_prior : float, default=None
         beta_0: for how many rows the prior's mean counts. None is 1.
     mean_prior : array-like of shape (d,), default=None
@@ -116,8 +124,10 @@ class BayesianGaussianMixture(WithPosterior):
         beta_k; infinite where means are point estimates.
     degrees_of_freedom_ : ndarray of shape (k,)
         nu_k; infinite where covariances are point estimates. One number for ``tied`` and EEE.
+    process_concentration_ : tuple of float
+        Shape and rate of the posterior of gamma, where it has a prior; its mean is their quotient.
     weight_concentration_prior_, mean_precision_prior_, degrees_of_freedom_prior_ : float
-        The priors' numbers.
+        The priors' numbers, of the first batch; the first may be two, in a tuple.
     mean_prior_ : ndarray of shape (d,)
         The prior's mean.
     covariance_prior_ : ndarray or float
@@ -133,6 +143,8 @@ class BayesianGaussianMixture(WithPosterior):
         (`ellimix.inference.variational.without_constants` gives it).
     lower_bounds_ : list of float
         The same at each iteration.
+    n_batches_, n_seen_ : int, float
+        Batches that the posterior rests on, and the weight of their rows: see `partial_fit`.
     converged_, n_iter_, labels_, n_parameters_, mixture_, report_, reports_ :
         As for `GaussianMixture`. `labels_`, `predict` and `score_samples` are those of the E-step
         of the posterior, as scikit-learn's; `sample` draws with the expected parameters.
@@ -160,6 +172,7 @@ class BayesianGaussianMixture(WithPosterior):
     """
 
     noise = False  # the posterior knows none
+    weight_concentration_prior_: float | tuple[float, float]
     mean_precision_prior_: float
     mean_prior_: NDArray[np.float64]
     degrees_of_freedom_prior_: float
@@ -174,7 +187,11 @@ class BayesianGaussianMixture(WithPosterior):
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "init_params": [StrOptions(set(STARTS)), "array-like"],
         "weight_concentration_prior_type": [StrOptions(set(WEIGHT_PRIORS))],
-        "weight_concentration_prior": [None, Interval(Real, 0.0, None, closed="neither")],
+        "weight_concentration_prior": [
+            None,
+            Interval(Real, 0.0, None, closed="neither"),
+            "array-like",
+        ],
         "mean_precision_prior": [None, Interval(Real, 0.0, None, closed="neither")],
         "mean_prior": [None, "array-like"],
         "degrees_of_freedom_prior": [None, Interval(Real, 0.0, None, closed="neither")],
@@ -199,7 +216,7 @@ class BayesianGaussianMixture(WithPosterior):
         n_init: int = 1,
         init_params: Any = "kmeans",
         weight_concentration_prior_type: str = PROCESS,
-        weight_concentration_prior: float | None = None,
+        weight_concentration_prior: Any = None,
         mean_precision_prior: float | None = None,
         mean_prior: Any = None,
         degrees_of_freedom_prior: float | None = None,
@@ -297,9 +314,8 @@ class BayesianGaussianMixture(WithPosterior):
         rule = self._rule(source.n_features)
         prior = normal_wishart(self, rule, source, whole_rows(source, engine), engine)
         self._keep_prior(prior)
-        inference = self._inference_with(rule, prior)
-        total = float(source.n_rows if source.weight is None else source.weight.sum())
-        tol, fast = self.tol / total, acceleration_of(self)
+        inference = self._inference_with(rule, Priors(self._weight_prior(), prior))
+        tol, fast = self.tol / weight_of(source), acceleration_of(self)
         if self.warm_start and hasattr(self, "converged_"):
             check_warm_start(self, rule.family, k, source.n_features)
             self._check_same(rule)
@@ -321,36 +337,48 @@ class BayesianGaussianMixture(WithPosterior):
         name = self.covariance_type
         return RULES[name if name in RULES else self._family(d).name]
 
-    def _inference_with(self, rule: Rule, prior: NormalWishart) -> VariationalBayes:
-        weights = WEIGHT_PRIORS[self.weight_concentration_prior_type]
-        concentration = float(self.weight_concentration_prior_)
-        return VariationalBayes(rule, weights(concentration), prior, float(self.reg_covar))
+    def _inference_with(self, rule: Rule, priors: Priors) -> VariationalBayes:
+        return VariationalBayes(rule, priors.weights, priors.components, float(self.reg_covar))
+
+    def _kind(self) -> type[Dirichlet] | type[StickBreaking]:
+        """What the weights are."""
+        return WEIGHT_PRIORS[self.weight_concentration_prior_type]
+
+    def _weight_prior(self) -> WeightPrior:
+        return weight_prior(self.weight_concentration_prior_type, self.weight_concentration_prior_)
 
     def _keep_prior(self, prior: NormalWishart) -> None:
-        given = self.weight_concentration_prior
-        k = int(self.n_components)
-        self.weight_concentration_prior_ = 1.0 / k if given is None else float(given)
-        self.mean_precision_prior_ = prior.mean_precision
+        self.__dict__.pop("_pending", None)
+        given, k = self.weight_concentration_prior, int(self.n_components)
+        self.weight_concentration_prior_ = checked_concentration(given, k)
+        self.mean_precision_prior_ = float(prior.mean_precision)
         self.mean_prior_ = prior.mean
-        self.degrees_of_freedom_prior_ = prior.degrees
+        self.degrees_of_freedom_prior_ = float(prior.degrees)
         self.covariance_prior_ = prior.scatter if prior.scatter.ndim else float(prior.scatter)
 
     def _inference(self) -> VariationalBayes:
         """The inference that gave the mixture."""
         rule = self.mixture_.rule
-        if rule is None or "mean_prior_" not in vars(self):
+        priors = vars(self).get("_batch_priors") or self._first_priors()
+        if rule is None or priors is None:
             raise DataError(
                 "The prior is not known, which the mixture was fitted with: a file keeps the "
                 "posterior alone. Fit again, or pass proper=False for draws from the posterior's "
                 "expected parameters."
             )
-        prior = NormalWishart(
+        return self._inference_with(rule, priors)
+
+    def _first_priors(self) -> Priors | None:
+        """The priors of the first batch; None where they are not known."""
+        if "mean_prior_" not in vars(self):
+            return None
+        components = NormalWishart(
             self.mean_prior_,
             self.mean_precision_prior_,
             self.degrees_of_freedom_prior_,
             np.asarray(self.covariance_prior_),
         )
-        return self._inference_with(rule, prior)
+        return Priors(self._weight_prior(), components)
 
     def _check_same(self, rule: Rule) -> None:
         old, hyper = self.mixture_.rule, self.mixture_.parameters.hyper
@@ -376,6 +404,17 @@ class BayesianGaussianMixture(WithPosterior):
         if concentration.shape[-1] == 1:
             return concentration[:, 0].copy()
         return concentration[:, 0].copy(), concentration[:, 1].copy()
+
+    @property
+    def process_concentration_(self) -> tuple[float, float]:
+        """Shape and rate of the posterior of a process's concentration."""
+        process = self._hyper("process_concentration_").process
+        if process is None:
+            raise AttributeError(
+                f"This {type(self).__name__} has no process_concentration_: the concentration was "
+                "a number. Give weight_concentration_prior=(shape, rate) to estimate it."
+            )
+        return float(process[0]), float(process[1])
 
     @property
     def mean_precision_(self) -> NDArray[np.float64]:

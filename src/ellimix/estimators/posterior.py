@@ -16,7 +16,7 @@ from ellimix.sources.knowledge import Known
 class WithPosterior(RunningMixture):
     """Abstract base of an estimator whose mixture carries a posterior."""
 
-    weight_concentration_prior_: float
+    weight_concentration_prior_: float | tuple[float, float]
 
     @property
     def posterior_(self) -> MixturePosterior:

@@ -73,26 +73,38 @@ def labels_in(y: Any) -> Any:
 
 
 def checked_source(
-    estimator: MixtureMethods, X: Any, sample_weight: Any, known: Known, k: int | None
+    estimator: MixtureMethods,
+    X: Any,
+    sample_weight: Any,
+    known: Known,
+    k: int | None,
+    begun: bool = False,
 ) -> tuple[MemorySource, tuple[str, ...]]:
     """The rows of a fit with all that is known of them, and what there is to say of that.
 
-    `k` is the number of components; None where it is to be chosen.
+    `k` is the number of components; None where it is to be chosen. Rows that come after others
+    (`begun`) have their columns; there may be one alone, and nothing known in a column.
     """
+    least = 1 if begun else 2
     if known.get("projections") is None:
         rows = validate_data(
-            estimator, without_na(X), dtype=FLOATS, ensure_min_samples=2,
-            ensure_all_finite="allow-nan",
+            estimator, without_na(X), dtype=FLOATS, ensure_min_samples=least,
+            ensure_all_finite="allow-nan", reset=not begun,
         )  # fmt: skip
     else:
-        rows = check_array(X, dtype=FLOATS, ensure_min_samples=2, ensure_all_finite="allow-nan")
+        rows = check_array(X, dtype=FLOATS, ensure_min_samples=least, ensure_all_finite="allow-nan")
     rows, detail = described(rows, known, k, estimator.noise is not False)
     weight = row_weights(sample_weight, rows.shape[0])
     source, lost = counted(MemorySource(rows, weight, detail=detail))
-    if known.get("projections") is None:
-        check_columns(source, estimator._names())
-    else:
+    if known.get("projections") is not None:
+        if begun and source.n_features != estimator.n_features_in_:
+            raise DataError(
+                f"projections are of {source.n_features} features, and the rows before these have "
+                f"{estimator.n_features_in_}."
+            )
         estimator.n_features_in_ = source.n_features
+    elif not begun:
+        check_columns(source, estimator._names())
     if not lost:
         return source, ()
     return source, (f"{lost} row(s) have nothing observed and count for nothing.",)

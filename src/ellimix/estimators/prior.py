@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,9 @@ from ellimix.engines import Engine
 from ellimix.errors import DataError
 from ellimix.inference.base import Parameters
 from ellimix.inference.likelihood import MaximumLikelihood
+from ellimix.inference.mixing import WEIGHT_PRIORS, StickBreaking, WeightPrior
 from ellimix.inference.normal_wishart import NormalWishart, Rule
+from ellimix.inference.process import UncertainProcess
 from ellimix.records import Array
 from ellimix.sources.memory import MemorySource
 
@@ -64,6 +67,40 @@ def normal_wishart(
     else:
         scatter = _scatter(scatter, rule.family.structure, d)
     return NormalWishart(mean, 1.0 if precision is None else float(precision), degrees, scatter)
+
+
+def checked_concentration(given: Any, k: int) -> float | tuple[float, float]:
+    """The number, or the shape and rate of its gamma distribution; for None 1 / k."""
+    if given is None:
+        return 1.0 / k
+    if isinstance(given, Real):
+        return float(given)
+    array = _numbers(given, "weight_concentration_prior")
+    if array.shape != (2,) or not (array > 0.0).all():
+        raise DataError(
+            f"weight_concentration_prior is {given!r}: it must be a positive number, or shape and "
+            "rate of a gamma distribution, both positive."
+        )
+    return float(array[0]), float(array[1])
+
+
+def weight_prior(kind: str, concentration: float | tuple[float, float]) -> WeightPrior:
+    """The prior of the weights.
+
+    Raises
+    ------
+    DataError
+        The concentration of a Dirichlet distribution has a prior.
+    """
+    if isinstance(concentration, float):
+        return WEIGHT_PRIORS[kind](concentration)
+    if WEIGHT_PRIORS[kind] is not StickBreaking:
+        raise DataError(
+            "weight_concentration_prior is two numbers, and a Dirichlet distribution needs one: "
+            "the posterior of its concentration has no closed form. Use "
+            'weight_concentration_prior_type="dirichlet_process".'
+        )
+    return UncertainProcess(*concentration)
 
 
 def moments(source: MemorySource, whole: MemorySource, engine: Engine) -> tuple[Array, Array]:

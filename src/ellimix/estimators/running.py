@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self, Unpack, final
@@ -25,6 +26,8 @@ from ellimix.estimators.verbose import VerboseObserver, all_of
 from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
 
+MakeTasks = Callable[[MemorySource, Engine], list[Task]]
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -42,6 +45,8 @@ class Asked:
         What else is known of the rows, as it was given.
     notes : tuple of str
         What there is to say of the rows.
+    later : callable or None
+        What makes the fits to run of rows that come after others; None for a fit that is new.
     """
 
     X: Any
@@ -49,6 +54,7 @@ class Asked:
     sample_weight: Any
     known: Known
     notes: tuple[str, ...]
+    later: MakeTasks | None = None
 
 
 class RunningMixture(FittedMixture):
@@ -94,11 +100,15 @@ class RunningMixture(FittedMixture):
         """The number of components; None where it is to be chosen."""
         return int(self.n_components)
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, known: Known) -> Self:
-        """What `fit` does."""
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, known: Known, later: MakeTasks | None = None
+    ) -> Self:
+        """What `fit` does, or an update by rows that come later."""
         self._check_order(known)
-        source, notes = checked_source(self, X, sample_weight, known, self._size())
-        self._check_size(source)
+        begun = later is not None
+        source, notes = checked_source(self, X, sample_weight, known, self._size(), begun)
+        if not begun:
+            self._check_size(source)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         callbacks = FitCallbacks(
             self,
@@ -106,7 +116,7 @@ class RunningMixture(FittedMixture):
             self._most_iterations(),
             partial(best_so_far, self, source.dtype),
         )
-        asked = Asked(X, source, sample_weight, known, notes)
+        asked = Asked(X, source, sample_weight, known, notes, later)
         if not self._choose(asked):
             self._run(asked, callbacks)
         callbacks.finish()
@@ -133,9 +143,8 @@ class RunningMixture(FittedMixture):
         """Fit the model that was asked for, from all starts, and keep the best."""
         engine = engine_of(self, asked.source)
         source = asked.source.placed(suited(engine, asked.source))
-        tasks = [
-            replace(task, notes=(*asked.notes, *task.notes)) for task in self._tasks(source, engine)
-        ]
+        made = (asked.later or self._tasks)(source, engine)
+        tasks = [replace(task, notes=(*asked.notes, *task.notes)) for task in made]
         observers: list[Observer] = [callbacks.observe] if callbacks.listening else []
         if self.verbose:
             verbose = VerboseObserver(int(self.verbose), self.verbose_interval, len(tasks))

@@ -91,10 +91,10 @@ def posterior_as_prior(parameters: Parameters, rule: Rule, weight_prior: WeightP
     hyper = parameters.hyper
     if hyper is None:
         raise ValueError("These parameters are those of no posterior: hyper is None.")
-    conjugate = _conjugate(rule)
+    known = conjugate(rule)
     values, degrees = parameters.covariance.values, hyper.degrees
     structure = parameters.covariance.structure
-    shared = conjugate.sharing is Sharing.ALL or structure is Structure.SHARED
+    shared = known.sharing is Sharing.ALL or structure is Structure.SHARED
     if shared and structure is not Structure.SHARED:
         values = values[0]
     counts: float | Array = float(degrees[0]) if shared else degrees
@@ -140,7 +140,7 @@ def forgotten(prior: Priors, factor: float, base: Priors, rule: Rule) -> Priors:
     """
     if not 0.0 < factor <= 1.0:
         raise ValueError(f"forget is {factor}: it must be above 0, and 1 to forget nothing.")
-    conjugate = _conjugate(rule)
+    known = conjugate(rule)
     if factor == 1.0:
         return prior
     own, other = prior.components, base.components
@@ -149,14 +149,21 @@ def forgotten(prior: Priors, factor: float, base: Priors, rule: Rule) -> Priors:
     share = np.asarray(factor * own.mean_precision / precision)
     away = own.mean - other.mean
     mean = other.mean + share[..., None] * away
-    between = _between(conjugate, np.asarray(share * rest * other.mean_precision), away)
+    between = _between(known, np.asarray(share * rest * other.mean_precision), away)
     scatter = np.asarray(factor * own.scatter + rest * other.scatter + between)
     degrees = factor * own.degrees + rest * other.degrees
     weights = prior.weights.faded(factor, base.weights)
     return Priors(weights, NormalWishart(mean, precision, degrees, scatter))
 
 
-def _conjugate(rule: Rule) -> Conjugate:
+def conjugate(rule: Rule) -> Conjugate:
+    """The rule, as one whose posterior has the form of the prior.
+
+    Raises
+    ------
+    ValueError
+        Its means and covariances are point estimates.
+    """
     if not isinstance(rule, Conjugate):
         raise ValueError(
             f"Means and covariances of the family {rule.name} are point estimates, which do not "

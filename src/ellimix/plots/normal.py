@@ -123,7 +123,7 @@ def _check(prior: Any, posterior: Any, features: Sequence[int] | None) -> None:
     if not isinstance(posterior, MultivariateNormal):
         if features is not None:
             raise ValueError("features are for a MultivariateNormal: this posterior has one.")
-    elif prior is not None and prior.n_features != posterior.n_features:
+    elif isinstance(prior, MultivariateNormal) and prior.n_features != posterior.n_features:
         raise ValueError(
             f"prior has {prior.n_features} features, posterior {posterior.n_features}."
         )
@@ -159,9 +159,11 @@ def _panels(prior: Any, posterior: Any, rows: Statistics | None, of: str) -> lis
     """One panel for a mean, one for a variance that is not known."""
     interval = posterior.interval(LEVEL)
     laws = [_laws(prior), _likelihoods(posterior, rows), _laws(posterior)]
-    panels = [_Panel(f"mean{of}", *(pair[0] for pair in laws), interval.mean)]
+    (mean, variance), (mean_of, variance_of), (mean_after, variance_after) = laws
+    panels = [_Panel(f"mean{of}", mean, mean_of, mean_after, interval.mean)]
     if not isinstance(posterior, NormalMean):
-        panels.append(_Panel(f"variance{of}", *(pair[1] for pair in laws), interval.variance))
+        ends = interval.variance
+        panels.append(_Panel(f"variance{of}", variance, variance_of, variance_after, ends))
     return panels
 
 
