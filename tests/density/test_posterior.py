@@ -253,6 +253,12 @@ def test_rows_in_one_call_or_many_blocks_and_of_float32():
     )
 
 
+def test_no_rows():
+    posterior = random_posterior("VVI", 2, 3, seed=9)
+    assert posterior.log_predictive(np.empty((0, 3))).shape == (0,)
+    assert posterior.predictive_responsibilities(np.empty((0, 3))).shape == (0, 2)
+
+
 def test_no_values_and_no_positive_density():
     posterior = random_posterior("VVE", 2, 2, seed=9)
     empty = np.full((1, 2), np.nan)

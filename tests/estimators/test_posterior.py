@@ -111,3 +111,13 @@ def test_counts_of_a_mixture_without_its_prior(rows):
     sticks = em.BayesianGaussianMixture(2, random_state=0).fit(rows)
     model = em.BayesianGaussianMixture.from_mixture(sticks.mixture_)
     assert model.n_components_effective_ == sticks.n_components_effective_ == 2
+
+
+@pytest.mark.parametrize("name", ["full", "diag", "VVI", "VEE"])
+def test_a_posterior_survives_a_file(rows, name, tmp_path):
+    model = em.BayesianGaussianMixture(2, covariance_type=name, random_state=0).fit(rows)
+    model.save(tmp_path / "model.json")
+    found = em.MixturePosterior.of(em.load(tmp_path / "model.json"))
+    assert found.rule.name == model.posterior_.rule.name
+    np.testing.assert_array_equal(found.log_predictive(rows), model.log_predictive(rows))
+    np.testing.assert_array_equal(found.interval().means, model.posterior_.interval().means)

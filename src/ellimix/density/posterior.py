@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
@@ -13,6 +13,7 @@ from scipy.special import logsumexp, xlogy
 
 from ellimix.covariance.base import Family
 from ellimix.density.credible import Intervals, intervals, table
+from ellimix.density.draws import Draws
 from ellimix.density.mixture import Mixture
 from ellimix.density.proportions import draw_weights, modal_weights
 from ellimix.density.student import Students
@@ -23,53 +24,6 @@ from ellimix.inference.normal_wishart import Rule
 from ellimix.records import Array, Detail, Rows
 
 TILE = 8192  # rows at a time
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Draws:
-    """Whole parameter sets, drawn from a posterior.
-
-    ``draws[i]`` is the i-th as a `Mixture`, ``len(draws)`` their number.
-
-    Parameters
-    ----------
-    parameters : Parameters
-        A stack: the first axis of its arrays counts the draws.
-    family : Family
-    feature_names : tuple of str, optional
-    """
-
-    parameters: Parameters
-    family: Family
-    feature_names: tuple[str, ...] | None = None
-
-    def __len__(self) -> int:
-        return len(self.weights)
-
-    def __getitem__(self, index: int) -> Mixture:
-        return Mixture(self.parameters.at(range(len(self))[index]), self.family, self.feature_names)
-
-    @property
-    def weights(self) -> Array:
-        """Mixing proportions, (n, k)."""
-        return self.parameters.weights
-
-    @property
-    def means(self) -> Array:
-        """Means, (n, k, d)."""
-        return self.parameters.means
-
-    @property
-    def covariances(self) -> Array:
-        """Covariance matrices, (n, k, d, d), whatever the family."""
-        if not len(self):
-            return np.empty((0, *self.means.shape[1:], self.means.shape[2]))
-        return np.stack([mixture.covariances() for mixture in self.mixtures()])
-
-    def mixtures(self) -> Iterator[Mixture]:
-        """The draws as mixtures, one after the other."""
-        return (self[i] for i in range(len(self)))
 
 
 @final
@@ -421,6 +375,14 @@ class MixturePosterior:
         ------
         ValueError
             `n_rows` is negative, or `draws` not positive.
+
+        Examples
+        --------
+        >>> from ellimix import BayesianGaussianMixture, datasets
+        >>> X, _ = datasets.faithful()
+        >>> model = BayesianGaussianMixture(2, random_state=0).fit(X)
+        >>> model.posterior_.occupied(1), model.posterior_.occupied(1000)
+        (array([0., 1., 0.]), array([0., 0., 1.]))
         """
         if n_rows < 0 or draws < 1:
             raise ValueError(

@@ -46,8 +46,11 @@ class Students:
 
     def log_density(self, rows: Rows) -> Array:
         """Natural logarithms of the densities, (n, k); NaN in a row is integrated out."""
-        out = np.empty((rows.shape[0], self.degrees.size))
         gaps = np.isnan(rows)
+        if not gaps.any():
+            whole = np.zeros(rows.shape[1], dtype=bool)
+            return self._observed(np.ascontiguousarray(rows.T, dtype=np.float64), whole).T
+        out = np.empty((rows.shape[0], self.degrees.size))
         patterns, which = np.unique(gaps, axis=0, return_inverse=True)
         which = which.reshape(-1)  # NumPy 2.0 gave it a second axis
         for number, missing in enumerate(patterns):

@@ -49,6 +49,15 @@ def posterior_intervals_plot(
         matplotlib is not installed.
     ValueError
         `level` is not between 0 and 1, or there are not as many names as components.
+
+    Examples
+    --------
+    >>> import ellimix as em
+    >>> X, _ = em.datasets.faithful()
+    >>> model = em.BayesianGaussianMixture(5, max_iter=500, random_state=0).fit(X)
+    >>> ax = em.plots.posterior_intervals_plot(model)
+    >>> ax.get_title()
+    'Weights of 5 components'
     """
     own: MixturePosterior = getattr(posterior, "posterior_", posterior)
     k, weights = own.n_components, own.parameters.weights
