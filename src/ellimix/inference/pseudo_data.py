@@ -157,6 +157,8 @@ def pseudo_data(
         A shape does not go with k, d or the family, degrees of freedom are too few, or the scale is
         not positive definite.
     """
+    if prior.background is not None:
+        _check_background(prior.background, family, k, d)
     a, own = _weights(prior, k, noise)
     shrinkage = SHRINKAGE if is_default(prior.shrinkage) else prior.shrinkage
     kappa = np.zeros(k)
@@ -169,7 +171,9 @@ def pseudo_data(
     square = family.moment is not Moment.DIAGONAL
     counts, scatter = np.zeros(k), np.zeros((k, d, d) if square else (k, d))
     if prior.background is not None:
-        counts, scatter = _of_background(prior.background, family, k, d, counts, scatter)
+        relevance = prior.background.covariance_relevance
+        if relevance is not None:
+            counts, scatter = _of_background(prior.background, relevance)
     elif prior.degrees_of_freedom is not None and prior.scale is not None:
         counts, scatter = _of_wishart(prior, family, k, d, spread)
     return PseudoData(a, own, mean, kappa, counts, scatter)
@@ -187,20 +191,19 @@ def _weights(prior: Prior, k: int, noise: bool) -> tuple[Array, float]:
     return alpha[:k] - 1.0, float(alpha[k] - 1.0) if alpha.size > k else 0.0
 
 
-def _of_background(
-    background: Background, family: Family, k: int, d: int, counts: Array, scatter: Array
-) -> tuple[Array, Array]:
-    """c_k + 1 = s and S_k = s Sigma_k, so that the mode without rows is the background itself."""
+def _check_background(background: Background, family: Family, k: int, d: int) -> None:
     theirs = background.parameters.means.shape
     if (background.family.name, *theirs) != (family.name, k, d):
         raise DataError(
             f"The prior is around {theirs[0]} components of family {background.family.name} on "
             f"{theirs[1]} features, but {k} of {family.name} on {d} are fitted: they must agree."
         )
-    s = background.covariance_relevance
-    if s is None:
-        return counts, scatter
+
+
+def _of_background(background: Background, relevance: float) -> tuple[Array, Array]:
+    """c_k + 1 = s and S_k = s Sigma_k, so that the mode without rows is the background itself."""
     values = background.parameters.covariance.values
+    k, d = background.parameters.means.shape
     match background.family.structure:
         case Structure.SPHERICAL:
             values = np.repeat(values[:, None], d, axis=1)
@@ -208,7 +211,7 @@ def _of_background(
             values = np.broadcast_to(values, (k, d, d))
         case _:
             pass
-    return np.full(k, s - 1.0), s * values
+    return np.full(k, relevance - 1.0), relevance * values
 
 
 def _of_wishart(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import numpy as np
 
 from ellimix.completion import completed
@@ -49,6 +51,10 @@ def spread_of(source: MemorySource, engine: Engine) -> Spread:
     >>> found.mean, found.covariance
     (array([0.75]), array([[0.25]]))
     """
+    if source.detail is not None and source.detail.prior is not None:  # of components, not rows
+        rest = replace(source.detail, prior=None)
+        known = any(getattr(rest, part.name) is not None for part in fields(rest))
+        source = replace(source, detail=rest if known else None, layouts=None, placed_for="")
     weight = np.ones(source.n_rows) if source.weight is None else source.weight
     total = float(weight.sum())
     if not total > 1.0:
