@@ -234,6 +234,22 @@ def test_scikit_learns_degrees_and_scale_are_the_best_within_the_restriction(wei
                 assert bound(other) < best
 
 
+def test_of_the_same_responsibilities_full_has_the_highest_bound():
+    """With one prior for all four: a multiple of the identity."""
+    X, d = clouds(4), 3
+    R = np.random.default_rng(0).dirichlet(np.ones(3), size=len(X))
+    scatters = {"full": 2.0 * np.eye(d), "tied": 2.0 * np.eye(d), "diag": np.full(d, 2.0)}
+    found = {}
+    for name in SKLEARN:
+        bayes = bayes_for(name, X, scatter=scatters.get(name, np.asarray(2.0)))
+        model = bayes.update(first(bayes, X, R), None)
+        log_joint = Mixture(model, bayes.family, rule=bayes.rule).log_joint(X)
+        found[name] = (R * (log_joint - np.log(R))).sum() + bayes.penalty(model)
+        assert bayes.prior.log_det == pytest.approx(d * np.log(2.0))
+    assert found["full"] > max(found["tied"], found["diag"])
+    assert found["diag"] > found["spherical"]
+
+
 # -- bounds --------------------------------------------------------------------------------------
 
 
