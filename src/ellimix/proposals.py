@@ -202,8 +202,9 @@ def proposals(
     ['Ordered the components by size', 'Merged components 0 and 2', 'Deleted component 0',
      'Deleted component 2']
     """
-    filled = [int(k) for k in np.flatnonzero(parts.n >= EMPTY)] if frees else _all(parts)
-    free = [k for k in _all(parts) if k not in filled]
+    full = parts.n >= EMPTY if frees else parts.n > 0.0
+    filled = [int(k) for k in np.flatnonzero(full)]
+    free = [int(k) for k in np.flatnonzero(~full)] if frees else []
     units = parts.units()
     axes = _axes(parts, filled, units, random)
     pairs = sorted(combinations(filled, 2), key=lambda pair: parts.apart(pair[0], pair[1], units))[
@@ -223,10 +224,6 @@ def proposals(
     if not free:
         out += _exchanges(parts, pairs[:PAIRS_EXCHANGED], axes)
     return list(_ordered(parts, out)) if sticks else out
-
-
-def _all(parts: Parts) -> list[int]:
-    return list(range(parts.n.size))
 
 
 def _axes(

@@ -18,6 +18,7 @@ from ellimix.density.mixture import Mixture
 from ellimix.em import Task
 from ellimix.engines import NAMES, Engine
 from ellimix.errors import DataError
+from ellimix.escaping import escape
 from ellimix.estimators.batches import BatchMixture, weight_of
 from ellimix.estimators.callbacks import with_callbacks
 from ellimix.estimators.posterior import WithPosterior
@@ -29,12 +30,14 @@ from ellimix.estimators.prior import (
     whole_rows,
 )
 from ellimix.estimators.tasks import acceleration_of, check_warm_start, start_of
+from ellimix.estimators.verbose import print_moves
 from ellimix.inference.base import Hyperparameters
 from ellimix.inference.mixing import WEIGHT_PRIORS, Dirichlet, StickBreaking, WeightPrior
 from ellimix.inference.normal_wishart import NormalWishart, Rule
 from ellimix.inference.pointed import RULES
 from ellimix.inference.updating import Priors
 from ellimix.inference.variational import VariationalBayes
+from ellimix.report import FitReport
 from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
 from ellimix.starts import STARTS, Beginning
@@ -106,6 +109,10 @@ class BayesianGaussianMixture(WithPosterior, BatchMixture):
         As for `GaussianMixture`.
     acceleration : {"auto", "squarem", "anderson"} or None, default=None
         As for `GaussianMixture`. None is one update after the other, as scikit-learn does.
+    moves : bool, default=False
+        Whether the best fit is moved on by merges, deletes, births and exchanges of components
+        where they raise the bound (`ellimix.escaping.escape`), until none does. `report_.notes`
+        says which were made. False stays in the optimum that the start leads to, as scikit-learn.
 
     Attributes
     ----------
@@ -203,6 +210,7 @@ class BayesianGaussianMixture(WithPosterior, BatchMixture):
         "order": [StrOptions({"fitted", "weight"})],
         "engine": [StrOptions({"auto", *NAMES})],
         "acceleration": [StrOptions(set(ACCELERATORS)), None],
+        "moves": ["boolean"],
     }
 
     def __init__(
@@ -228,6 +236,7 @@ class BayesianGaussianMixture(WithPosterior, BatchMixture):
         order: str = "fitted",
         engine: str = "auto",
         acceleration: str | None = None,
+        moves: bool = False,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -249,6 +258,7 @@ class BayesianGaussianMixture(WithPosterior, BatchMixture):
         self.order = order
         self.engine = engine
         self.acceleration = acceleration
+        self.moves = moves
 
     # -- fitting ---------------------------------------------------------------------------------
 
@@ -331,6 +341,19 @@ class BayesianGaussianMixture(WithPosterior, BatchMixture):
             Task(inference, b, tol, self.max_iter, name=start.name, acceleration=fast)
             for b in begun
         ]
+
+    def _moved(
+        self, best: FitReport, source: MemorySource, engine: Engine, task: Task
+    ) -> FitReport:
+        """Out of local optima, where that is asked for; callbacks saw the fit before."""
+        if not self.moves:
+            return best
+        random = check_random_state(self.random_state)
+        rest = task.inference, task.tol, task.max_iter, random
+        report, moves = escape(source, engine, best, *rest, acceleration=task.acceleration)
+        if self.verbose:
+            print_moves(moves)
+        return report
 
     def _rule(self, d: int) -> Rule:
         """What `covariance_type` means."""

@@ -23,6 +23,7 @@ from ellimix.estimators.outcome import best_of, best_so_far
 from ellimix.estimators.preparing import checked_source
 from ellimix.estimators.tasks import engine_of
 from ellimix.estimators.verbose import VerboseObserver, all_of
+from ellimix.report import FitReport
 from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
 
@@ -88,6 +89,12 @@ class RunningMixture(FittedMixture):
     def _tasks(self, source: MemorySource, engine: Engine) -> list[Task]:
         """The fits to run: one a start, or one that goes on from the last fit."""
 
+    def _moved(
+        self, best: FitReport, source: MemorySource, engine: Engine, task: Task
+    ) -> FitReport:
+        """What becomes of the best fit; `task` is one like its own."""
+        return best
+
     def _most_iterations(self) -> int:
         """For callbacks."""
         return self.max_iter
@@ -151,6 +158,7 @@ class RunningMixture(FittedMixture):
             observers.append(verbose.observe)
         reports = run(source, engine, tasks, all_of(observers), self._names())
         best = best_of(reports, source, engine, bounded=self._bounded)
+        best = self._moved(best, source, engine, tasks[0])
         self._keep(best, reports, source, engine)
         self._warn()
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from time import perf_counter
 
 from ellimix.em import Fits, Observer, Progress
+from ellimix.escaping import Move
 from ellimix.selection.annihilation import Standing
 
 
@@ -96,3 +97,9 @@ def all_of(observers: Sequence[Observer]) -> Observer | None:
     if not observers:
         return None
     return lambda fits: sum(observer(fits) for observer in observers) > 0
+
+
+def print_moves(moves: Sequence[Move]) -> None:
+    """A line for each move of the best fit."""
+    for move in moves:
+        print(f"Move: {move.note}")
