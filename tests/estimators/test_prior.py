@@ -77,7 +77,7 @@ def test_a_warm_start_goes_on():
 
 
 def test_components_are_numbered_by_the_priors_means():
-    rows, labels = groups()
+    rows, _ = groups()
     means = np.array([[0.0, 6.0], [0.0, 0.0], [6.0, 0.0]])
     for seed in range(4):
         model = em.GaussianMixture(
@@ -105,7 +105,7 @@ def test_order_by_weight_and_a_prior_of_single_components_contradict():
 
 
 def test_held_means_are_not_shrunk():
-    rows, labels = groups()
+    rows, _ = groups()
     means = np.array([[0.0, 0.0], [5.5, 0.5], [np.nan, np.nan]])
     prior = em.Prior(mean=[2.0, 2.0], shrinkage=30.0, degrees_of_freedom=9.0, scale=4.0)
     model = em.GaussianMixture(
@@ -148,7 +148,7 @@ def test_the_weight_of_noise_has_the_prior_too():
 
 
 def test_labels_missing_values_and_starts_go_with_it():
-    rows, labels = groups()
+    rows, _ = groups()
     rows[::7, 0] = np.nan
     known = np.where(np.arange(60) < 12, labels, -1)
     model = em.GaussianMixture(3, prior="default", n_init=3, random_state=0, tol=1e-8,
