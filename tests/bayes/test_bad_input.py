@@ -20,6 +20,8 @@ PARAMETERS = [
     (lambda: NormalMean(0.0, 1.0, 0.0), "noise_variance is 0: pass a positive, finite"),
     (lambda: NormalMean(0.0, 1.0, INF), "noise_variance is inf"),
     (lambda: NormalMean("x", 1.0, 1.0), "mean is 'x': pass a number"),
+    (lambda: Normal(1e150, 1.0, 1.0, 1.0), "mean is 1e.150: its square is no double"),
+    (lambda: MultivariateNormal([1e150], 1.0, 1.0, [[1.0]]), "above 1e.140: rescale"),
     (lambda: Normal(0.0, 0.0, 1.0, 1.0), "kappa is 0: pass a positive"),
     (lambda: Normal(0.0, -1.0, 1.0, 1.0, improper=True), "kappa is -1"),
     (lambda: Normal(0.0, 1.0, 0.0, 1.0), "degrees is 0: with 1 feature pass more than d - 1 = 0"),
@@ -73,7 +75,8 @@ DATA = [
     ("normal", [1.0, 2.0], [1.0, -1.0], "finite and not negative"),
     ("normal", [1.0, 2.0], [1.0, NAN], "finite and not negative"),
     ("normal", [1.0, 2.0], ["a", "b"], "weights must be numbers"),
-    ("normal", [1e200, -1e200], None, "rescale"),
+    ("normal", [1e200], None, "rescale"),
+    ("multivariate", [1e200, 0.0], None, "rescale"),
 ]
 
 

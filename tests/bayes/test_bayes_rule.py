@@ -195,6 +195,15 @@ def test_log_gamma_ratio_against_many_digits():
                 assert float(log_gamma_ratio(a, h)) == pytest.approx(wanted, rel=4e-14, abs=1e-13)
 
 
+def test_next_to_no_degrees_of_freedom():
+    """Finite draws, as far out as doubles go; an upper end beyond them is infinite."""
+    one, two = Normal(0.0, 1.0, 1e-3, 1.0), MultivariateNormal([0, 0], 1.0, 1.001, np.eye(2))
+    for draws in (*one.sample(300, 0), *two.sample(300, 0), two.predictive().rvs(300, 0)):
+        assert np.isfinite(draws).all()
+    low, high = one.interval().variance
+    assert 1.0 < low < high == math.inf
+
+
 def test_multivariate_t_is_that_of_scipy():
     law = MultivariateT([1.0, 2.0], [[2.0, 0.6], [0.6, 1.0]], 4.5)
     twin = stats.multivariate_t(law.mean, law.shape, law.degrees)

@@ -109,5 +109,9 @@ def test_what_cannot_be_drawn():
         em.plots.posterior_plot(None, prior, features=[0])
     with pytest.raises(ValueError, match="prior has 3 features, posterior 2"):
         PRIORS["multivariate"].plot(MultivariateNormal.vague(3))
+    with pytest.raises(ValueError, match="variance is too wide to draw"):
+        Normal(0.0, 1.0, 0.01, 1.0).plot()
+    with pytest.raises(ValueError, match="features is empty"):
+        em.plots.posterior_plot(None, PRIORS["multivariate"], features=[])
     with pytest.raises(ValueError, match="feature is 2"):
         em.plots.posterior_plot(None, PRIORS["multivariate"], features=[2])

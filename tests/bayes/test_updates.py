@@ -187,6 +187,10 @@ def test_equal_rows_have_no_variance():
         assert posterior.scale == 0.0
         with pytest.raises(ImproperPosterior, match="rows are all equal"):
             posterior.predictive()
+    random = np.random.default_rng(0)
+    for n in range(2, 200):
+        value, weight = random.normal(), random.uniform(0.1, 1.0, n)
+        assert Normal.vague().update(np.full(n, value), weight).scale == 0.0
     line = np.column_stack([np.arange(9.0), 3.0 * np.arange(9.0) + 0.1])
     with pytest.raises(ImproperPosterior, match="do not vary in every direction"):
         MultivariateNormal.vague(2).update(line).sample(1)
@@ -214,5 +218,7 @@ def test_sums_that_no_rows_have():
         Normal.vague().from_statistics(-1, 1.0, 1.0)
     with pytest.raises(DataError, match="do not fit 2 features"):
         MultivariateNormal.vague(2).from_statistics(3, [0, 0, 0], np.eye(2))
+    with pytest.raises(DataError, match="rescale"):
+        Normal.vague().from_statistics(1, 1e150, 1e300)
     lifted = Normal.vague().from_statistics(3, 0.3, 3 * 0.1**2)  # equal but for rounding
     assert 0.0 <= lifted.scale < 1e-15

@@ -148,7 +148,7 @@ def test_the_weight_of_noise_has_the_prior_too():
 
 
 def test_labels_missing_values_and_starts_go_with_it():
-    rows, _ = groups()
+    rows, labels = groups()
     rows[::7, 0] = np.nan
     known = np.where(np.arange(60) < 12, labels, -1)
     model = em.GaussianMixture(3, prior="default", n_init=3, random_state=0, tol=1e-8,

@@ -9,6 +9,8 @@ import numpy as np
 
 from ellimix.records import Array
 
+LARGEST = 1e140  # of a value: its square, times a count, is still a double
+LEAST_CHI2 = 1e-250  # of a draw: with next to no degrees of freedom it would be 0, its inverse inf
 SMALLEST = 4.0 * np.finfo(np.float64).eps  # eigenvalue of a scale matrix with unit diagonal
 
 
@@ -17,6 +19,14 @@ def number(value: Any, name: str) -> float:
     out = _float(value, name)
     if not math.isfinite(out):
         raise ValueError(f"{name} is {out}: pass a finite number.")
+    return out
+
+
+def location(value: Any, name: str) -> float:
+    """A number whose square is a double too."""
+    out = number(value, name)
+    if abs(out) > LARGEST:
+        raise ValueError(f"{name} is {out:.6g}: its square is no double, rescale.")
     return out
 
 
@@ -72,6 +82,8 @@ def vector(values: Any, name: str) -> Array:
     out = _array(values, name)
     if out.ndim != 1 or out.size == 0:
         raise ValueError(f"{name} has shape {out.shape}: pass one number a feature, (d,).")
+    if (np.abs(out) > LARGEST).any():
+        raise ValueError(f"{name} holds a value above {LARGEST:.6g}: rescale.")
     return out
 
 

@@ -36,5 +36,5 @@ def demand(what: str, kappa: float, degrees: float, d: int, *, proper: bool, abo
         raise ImproperPosterior(
             f"{what} does not exist yet: {flat}, so scale is "
             f"{'0' if d == 1 else 'singular'}. Update with rows that vary, or begin with a "
-            "proper prior."
+            "prior whose scale is not tiny beside them."
         )

@@ -351,6 +351,7 @@ class MultivariateNormal:
         random = np.random.default_rng(rng)
         bartlett = np.tril(random.standard_normal((size, d, d)), -1)
         chi2 = random.chisquare(self.degrees - np.arange(d), (size, d))
+        chi2 = np.maximum(chi2, checks.LEAST_CHI2)
         bartlett[:, np.arange(d), np.arange(d)] = np.sqrt(chi2)
         # Sigma^-1 = L^-T A A^T L^-1 with scale = L L^T: Sigma = M M^T with M^T = A^-1 L^T
         factor = np.linalg.solve(bartlett, np.linalg.cholesky(self.scale).T)

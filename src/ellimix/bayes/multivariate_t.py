@@ -109,7 +109,7 @@ class MultivariateT:
         size, d = checks.count(n, "n"), self.mean.size
         random = np.random.default_rng(rng)
         normal = random.standard_normal((size, d)) @ np.linalg.cholesky(self.shape).T
-        with np.errstate(divide="ignore"):
-            stretch = np.sqrt(self.degrees / random.chisquare(self.degrees, size))
+        chi2 = np.maximum(random.chisquare(self.degrees, size), checks.LEAST_CHI2)
+        stretch = np.sqrt(self.degrees / chi2)
         out: Array = self.mean + stretch[:, None] * normal
         return out

@@ -71,7 +71,7 @@ class Normal:
     improper: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "mean", checks.number(self.mean, "mean"))
+        object.__setattr__(self, "mean", checks.location(self.mean, "mean"))
         loose = bool(self.improper)
         kappa, nu = checks.shape_of_normal(self.kappa, self.degrees, 1, improper=loose)
         scale = checks.number(self.scale, "scale")
@@ -347,8 +347,8 @@ class Normal:
         size = checks.count(n, "n")
         self._demand("A draw")
         random = np.random.default_rng(rng)
-        with np.errstate(divide="ignore"):
-            variances = self.scale / random.chisquare(self.degrees, size)
+        chi2 = np.maximum(random.chisquare(self.degrees, size), checks.LEAST_CHI2)
+        variances = self.scale / chi2
         means = self.mean + np.sqrt(variances / self.kappa) * random.standard_normal(size)
         return means, variances
 

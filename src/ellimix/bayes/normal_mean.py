@@ -59,7 +59,7 @@ class NormalMean:
     noise_variance: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "mean", checks.number(self.mean, "mean"))
+        object.__setattr__(self, "mean", checks.location(self.mean, "mean"))
         variance = checks.positive(self.variance, "variance", infinite=True)
         object.__setattr__(self, "variance", variance)
         noise = checks.positive(self.noise_variance, "noise_variance")

@@ -7,6 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
+from ellimix.bayes.checks import LARGEST
 from ellimix.errors import DataError
 from ellimix.records import Array
 
@@ -55,14 +56,11 @@ def of_rows(batch: Any, sample_weight: Any, d: int) -> Statistics:
     if not len(rows):
         return Statistics(0.0, np.zeros(d), np.zeros((d, d)), np.zeros(d))
     n = float(weight.sum())
-    with np.errstate(over="ignore", invalid="ignore"):
-        low, high = rows.min(axis=0), rows.max(axis=0)
-        # the mean of equal values need not be that value: their variance would not be 0
-        center = np.where(low == high, low, low + weight @ (rows - low) / n)
-        apart = rows - center
-        s1, s2 = weight @ apart, (weight[:, None] * apart).T @ apart
-    if not (np.isfinite(s2).all() and np.isfinite(s1).all()):
-        raise DataError("The squares of the rows exceed the range of doubles: rescale the rows.")
+    low, high = rows.min(axis=0), rows.max(axis=0)
+    # the mean of equal values need not be that value: their variance would not be 0
+    center = np.where(low == high, low, low + weight @ (rows - low) / n)
+    apart = rows - center
+    s1, s2 = weight @ apart, (weight[:, None] * apart).T @ apart
     return Statistics(n, s1, 0.5 * (s2 + s2.T), center)
 
 
@@ -82,6 +80,8 @@ def of_sums(n: Any, s1: Any, s2: Any, center: Any, d: int) -> Statistics:
     finite = all(np.isfinite(part).all() for part in (total, first, second, about))
     if not finite or total < 0.0:
         raise DataError("Statistics must be finite, and n not negative.")
+    if total > 0.0 and (np.abs(about + first / total) > LARGEST).any():
+        raise DataError("The squares of the rows exceed the range of doubles: rescale the rows.")
     if total == 0.0 and (first.any() or second.any()):
         raise DataError("Statistics of no rows (n is 0) must be 0.")
     out = Statistics(total, first, 0.5 * (second + second.T), about)
@@ -125,6 +125,8 @@ def as_rows(batch: Any, d: int) -> Array:
             f"{unsound} of {len(rows)} rows hold NaN or an infinite value: remove them, or "
             "fit a GaussianMixture with one component, which takes missing values."
         )
+    if len(rows) and np.abs(rows).max() > LARGEST:
+        raise DataError("The squares of the rows exceed the range of doubles: rescale the rows.")
     return rows
 
 

@@ -25,6 +25,7 @@ LEVEL = 0.9  # of the interval that is shaded
 TAIL = 0.002  # of posterior and likelihood, beyond the axis on either side
 LONGEST = 5.0  # from the median to an end at most, in distances of the median to the quartile
 WIDEST = 0.7  # how far a wide prior or likelihood may push an end out, in widths of the axis
+WIDE = 1e100  # numbers that an axis can still show
 NEAR = 0.4  # an axis of variances that begins within this share of its length begins at 0
 
 
@@ -81,7 +82,8 @@ def posterior_plot(
     ImproperPosterior
         The posterior is no distribution yet.
     ValueError
-        The prior is of another kind, or the number of axes or the features do not fit.
+        The prior is of another kind, the number of axes or the features do not fit, or the
+        posterior is too wide to draw.
     DataError
         The data do not fit.
 
@@ -120,13 +122,12 @@ def _check(prior: Any, posterior: Any, features: Sequence[int] | None) -> None:
         )
     if not posterior.is_proper:
         raise ImproperPosterior("The posterior is no distribution yet: update with more rows.")
-    if not isinstance(posterior, MultivariateNormal):
-        if features is not None:
-            raise ValueError("features are for a MultivariateNormal: this posterior has one.")
-    elif isinstance(prior, MultivariateNormal) and prior.n_features != posterior.n_features:
-        raise ValueError(
-            f"prior has {prior.n_features} features, posterior {posterior.n_features}."
-        )
+    if not isinstance(posterior, MultivariateNormal) and features is not None:
+        raise ValueError("features are for a MultivariateNormal: this posterior has one.")
+    if isinstance(posterior, MultivariateNormal) and isinstance(prior, MultivariateNormal):
+        before, after = prior.n_features, posterior.n_features
+        if before != after:
+            raise ValueError(f"prior has {before} features, posterior {after}.")
 
 
 def _of_features(
@@ -158,12 +159,10 @@ def _column(rows: Statistics, j: int) -> Statistics:
 def _panels(prior: Any, posterior: Any, rows: Statistics | None, of: str) -> list[_Panel]:
     """One panel for a mean, one for a variance that is not known."""
     interval = posterior.interval(LEVEL)
-    laws = [_laws(prior), _likelihoods(posterior, rows), _laws(posterior)]
-    (mean, variance), (mean_of, variance_of), (mean_after, variance_after) = laws
-    panels = [_Panel(f"mean{of}", mean, mean_of, mean_after, interval.mean)]
+    before, alone, after = _laws(prior), _likelihoods(posterior, rows), _laws(posterior)
+    panels = [_Panel(f"mean{of}", before[0], alone[0], after[0], interval.mean)]
     if not isinstance(posterior, NormalMean):
-        ends = interval.variance
-        panels.append(_Panel(f"variance{of}", variance, variance_of, variance_after, ends))
+        panels.append(_Panel(f"variance{of}", before[1], alone[1], after[1], interval.variance))
     return panels
 
 
@@ -199,6 +198,10 @@ def _likelihoods(posterior: Any, rows: Statistics | None) -> tuple[Any, Any]:
 def _window(panel: _Panel) -> tuple[float, float]:
     """Ends of the axis: of the posterior, pushed out a little by likelihood and prior."""
     low, high = _ends(panel.posterior)
+    if not high - low < WIDE:
+        raise ValueError(
+            f"The posterior of the {panel.name} is too wide to draw: update with more rows."
+        )
     for law in (panel.likelihood, panel.prior):
         if law is not None:
             lowest, highest = _ends(law)
@@ -212,15 +215,17 @@ def _window(panel: _Panel) -> tuple[float, float]:
 
 def _ends(law: Any) -> tuple[float, float]:
     """Where a density fades, or where a long tail has gone on for enough."""
-    low, lower, middle, upper, high = law.ppf([TAIL, 0.25, 0.5, 0.75, 1.0 - TAIL])
-    first, last = middle - LONGEST * (middle - lower), middle + LONGEST * (upper - middle)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        low, lower, middle, upper, high = law.ppf([TAIL, 0.25, 0.5, 0.75, 1.0 - TAIL])
+        first, last = middle - LONGEST * (middle - lower), middle + LONGEST * (upper - middle)
     return float(max(low, first)), float(min(high, last))
 
 
 def _draw(ax: Axes, panel: _Panel, asked: tuple[bool, bool]) -> None:
     low, high = _window(panel)
     # finer where the posterior is: a wide prior must not leave it ten points
-    fine = [float(panel.posterior.ppf(q)) for q in np.linspace(0.001, 0.999, 300)]
+    with np.errstate(divide="ignore"):
+        fine = panel.posterior.ppf(np.linspace(0.001, 0.999, 300))
     grid = np.unique(np.concatenate([np.linspace(low, high, 700), np.clip(fine, low, high)]))
     curve = _curve(ax, grid)
     if asked[0]:
