@@ -164,7 +164,7 @@ def test_where_components_see_too_little_the_prior_speaks():
     rows[32:, 1] = np.nan
     labels = np.arange(60) // 30
     with pytest.warns(em.FitWarning):
-        em.GaussianMixture(2, init_params=labels).fit(rows)
+        em.GaussianMixture(2, init_params=labels, max_iter=2000).fit(rows)
     model = em.GaussianMixture(
         2, init_params=labels, reg_covar=0.0, prior="default", max_iter=2000
     ).fit(rows)
