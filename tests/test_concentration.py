@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -11,6 +13,7 @@ from scipy.special import betaln, digamma
 from ellimix import BayesianGaussianMixture, DataError
 from ellimix.em import Task, run
 from ellimix.engines import ENGINES
+from ellimix.errors import ModelFileError
 from ellimix.inference.base import chosen, stack
 from ellimix.inference.mixing import StickBreaking, expected_log_weights
 from ellimix.inference.normal_wishart import NormalWishart
@@ -221,6 +224,8 @@ def test_the_estimator_tells():
     assert shape == 7.0
     assert model.weight_concentration_[1][-1] == pytest.approx(shape / rate)
     plain = BayesianGaussianMixture(2, random_state=0).fit(X)
+    mixture = model.mixture_.ordered(np.arange(5))
+    np.testing.assert_array_equal(mixture.parameters.hyper.process, [shape, rate])
     with pytest.raises(AttributeError, match="shape, rate"):
         _ = plain.process_concentration_
 
@@ -241,3 +246,17 @@ def test_a_dirichlet_distribution_has_none():
         model.fit(three_clusters(9))
     with pytest.raises(ValueError, match="positive"):
         UncertainProcess(0.0, 1.0)
+
+
+def test_files_keep_it(tmp_path):
+    path = tmp_path / "model.json"
+    model = BayesianGaussianMixture(3, weight_concentration_prior=(2, 4.0), random_state=0)
+    model.fit(three_clusters(20)).save(path)
+    again = BayesianGaussianMixture.load(path)
+    assert again.process_concentration_ == model.process_concentration_
+    document = json.loads(path.read_text())
+    for bad in ([1.0], [1.0, -1.0], [1.0, 2.0, 3.0], "text"):
+        document["posterior"]["process"] = bad
+        path.write_text(json.dumps(document))
+        with pytest.raises(ModelFileError, match="process"):
+            BayesianGaussianMixture.load(path)

@@ -206,6 +206,8 @@ def _posterior_document(rule: Rule, hyper: Hyperparameters) -> dict[str, Any]:
     if not isinstance(rule, Pointed):
         document["mean_precision"] = hyper.mean_precision.tolist()
         document["degrees"] = hyper.degrees.tolist()
+    if hyper.process is not None:
+        document["process"] = hyper.process.tolist()
     return document
 
 
@@ -216,7 +218,7 @@ def _with_posterior(mixture: Mixture, value: Any) -> Mixture:
     rule = RULES[value["rule"]]
     pointed = isinstance(rule, Pointed)
     keys = ["concentration", *([] if pointed else ["degrees", "mean_precision"]), "rule"]
-    if sorted(value) != keys:
+    if sorted(value.keys() - {"process"}) != keys:
         raise ValueError(f"posterior must have {', '.join(keys)}.")
     if rule.family.name != mixture.family.name or mixture.box is not None:
         raise ValueError(f"posterior {rule.name} does not belong to such a mixture.")
@@ -232,7 +234,10 @@ def _with_posterior(mixture: Mixture, value: Any) -> Mixture:
         raise ValueError(f"posterior mean_precision and degrees must be {k} numbers each.")
     if not np.allclose(expected_weights(concentration), mixture.weights, rtol=1e-6, atol=1e-9):
         raise ValueError("posterior concentration does not belong to weights.")
-    hyper = Hyperparameters(concentration, precision, degrees)
+    process = _positive(value, "process", 0.0) if "process" in value else None
+    if process is not None and (process.shape != (2,) or concentration.shape != (k, 2)):
+        raise ValueError("posterior process must be the shape and rate of a Dirichlet process.")
+    hyper = Hyperparameters(concentration, precision, degrees, process)
     return replace(mixture, parameters=replace(mixture.parameters, hyper=hyper), rule=rule)
 
 

@@ -56,7 +56,12 @@ class Hyperparameters:
                 "The weights of a Dirichlet process come from sticks that are broken in turn: "
                 "their posterior has no other order. Use a Dirichlet distribution."
             )
-        return self.at(order)
+        return replace(
+            self,
+            concentration=self.concentration[order],
+            mean_precision=self.mean_precision[order],
+            degrees=self.degrees[order],
+        )
 
 
 @dataclass(frozen=True, slots=True)
