@@ -82,7 +82,7 @@ def completed(source: MemorySource, engine: Engine) -> MemorySource:
     >>> bool(abs(whole[20, 1] - 2.0 * whole[20, 0]) < 0.1)
     True
     """
-    known = replace(source, layouts=None, placed_for="", detail=_besides_prior(source.detail))
+    known = replace(source, layouts=None, placed_for="", detail=besides_prior(source.detail))
     if not known.incomplete:
         return known
     drawn = known.part(_fit_rows(known))
@@ -103,7 +103,7 @@ def completed(source: MemorySource, engine: Engine) -> MemorySource:
     return replace(known, rows=rows, detail=None)
 
 
-def _besides_prior(detail: Detail | None) -> Detail | None:
+def besides_prior(detail: Detail | None) -> Detail | None:
     """What is known besides values and components; None where that is nothing."""
     if detail is None:
         return None

@@ -22,8 +22,11 @@ from ellimix.covariance.base import Covariance
 from ellimix.density.checks import checked_parameters, checked_weights, covariance_of_factor
 from ellimix.density.mixture import Mixture
 from ellimix.errors import ModelFileError
-from ellimix.inference.base import Parameters
+from ellimix.inference.base import Hyperparameters, Parameters
 from ellimix.inference.box import Box
+from ellimix.inference.mixing import expected_weights
+from ellimix.inference.normal_wishart import Rule
+from ellimix.inference.pointed import RULES, Pointed
 from ellimix.records import Array
 
 SCHEMA = "ellimix.mixture"
@@ -83,6 +86,8 @@ def save(mixture: Mixture, path: str | PathLike[str]) -> None:
             "axes": box.axes.tolist(),
             "sides": box.sides.tolist(),
         }
+    if mixture.rule is not None and mixture.parameters.hyper is not None:
+        document["posterior"] = _posterior_document(mixture.rule, mixture.parameters.hyper)
     text = json.dumps(document, allow_nan=False, indent=1)
     write_beside(Path(path), lambda name: Path(name).write_text(text + "\n", encoding="utf-8"))
 
@@ -189,8 +194,54 @@ def _mixture(document: Any) -> Mixture:
     names = _names(document["feature_names"], d)
     whole = Parameters(kept, parameters.means, covariance, noise)
     mixture = Mixture(whole, family, names, box)
-    # optional: the first release of this version did not write it
-    return replace(mixture, n_held=_n_held(document.get("n_held", 0), mixture.n_parameters))
+    # optional: the first release of this version did not write them
+    mixture = replace(mixture, n_held=_n_held(document.get("n_held", 0), mixture.n_parameters))
+    posterior = document.get("posterior")
+    return mixture if posterior is None else _with_posterior(mixture, posterior)
+
+
+def _posterior_document(rule: Rule, hyper: Hyperparameters) -> dict[str, Any]:
+    """JSON has no infinity: point estimates have no numbers but the weights'."""
+    document: dict[str, Any] = {"rule": rule.name, "concentration": hyper.concentration.tolist()}
+    if not isinstance(rule, Pointed):
+        document["mean_precision"] = hyper.mean_precision.tolist()
+        document["degrees"] = hyper.degrees.tolist()
+    return document
+
+
+def _with_posterior(mixture: Mixture, value: Any) -> Mixture:
+    """The mixture with the rest of a variational posterior."""
+    if not isinstance(value, dict) or value.get("rule") not in RULES:
+        raise ValueError(f"posterior must have a rule, one of {', '.join(RULES)}.")
+    rule = RULES[value["rule"]]
+    pointed = isinstance(rule, Pointed)
+    keys = ["concentration", *([] if pointed else ["degrees", "mean_precision"]), "rule"]
+    if sorted(value) != keys:
+        raise ValueError(f"posterior must have {', '.join(keys)}.")
+    if rule.family.name != mixture.family.name or mixture.box is not None:
+        raise ValueError(f"posterior {rule.name} does not belong to such a mixture.")
+    k, d = mixture.means.shape
+    concentration = _positive(value, "concentration", 0.0)
+    if concentration.shape not in ((k, 1), (k, 2)):
+        raise ValueError(f"posterior concentration must be {k} lists of one or two numbers.")
+    precision = degrees = np.full(k, np.inf)
+    if not pointed:
+        precision = _positive(value, "mean_precision", 0.0)
+        degrees = _positive(value, "degrees", rule.least_degrees(d))
+    if precision.shape != (k,) or degrees.shape != (k,):
+        raise ValueError(f"posterior mean_precision and degrees must be {k} numbers each.")
+    if not np.allclose(expected_weights(concentration), mixture.weights, rtol=1e-6, atol=1e-9):
+        raise ValueError("posterior concentration does not belong to weights.")
+    hyper = Hyperparameters(concentration, precision, degrees)
+    return replace(mixture, parameters=replace(mixture.parameters, hyper=hyper), rule=rule)
+
+
+def _positive(value: dict[str, Any], key: str, least: float) -> Array:
+    """Finite numbers above a bound."""
+    array = np.array(_numbers(value[key], f"posterior {key}"), dtype=np.float64)
+    if not (np.isfinite(array) & (array > least)).all():
+        raise ValueError(f"posterior {key} must be finite and above {least:g}.")
+    return array
 
 
 def _n_held(value: Any, most: int) -> int:

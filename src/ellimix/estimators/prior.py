@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ellimix.completion import completed
+from ellimix.completion import besides_prior, completed
 from ellimix.covariance import parse
 from ellimix.covariance.base import Structure
 from ellimix.covariance.triangular import precision_factors
@@ -83,9 +84,10 @@ def moments(source: MemorySource, whole: MemorySource, engine: Engine) -> tuple[
     scatter[:, np.ptp(rows[used], axis=0) == 0.0] = 0.0
     scatter[np.ptp(rows[used], axis=0) == 0.0] = 0.0
     freedom = max(total - 1.0, 0.5 * total)
-    if not source.incomplete:
+    known = replace(source, layouts=None, placed_for="", detail=besides_prior(source.detail))
+    if not known.incomplete:
         return mean, scatter / freedom
-    found = _one_gaussian(source, engine, mean, scatter / total)
+    found = _one_gaussian(known, engine, mean, scatter / total)
     if found is None:
         return mean, scatter / freedom
     return found.means[0], found.covariance.values[0] * (total / freedom)
