@@ -26,7 +26,7 @@ HALF = 2.0 / np.pi
 EMPTY = 0.5  # rows: a component with fewer is a free place
 TINY = 1e-9  # of the whole data's variances: what makes a flat component's matrix regular
 PAIRS_EXCHANGED = 3
-DIRECTIONS = 2  # in which a component is cut: across its longest axis, and at random
+DIRECTIONS = 4  # in which a component is cut: across its longest axis, the others at random
 
 KINDS: Final = ("order", "merge", "delete", "birth", "exchange")
 
