@@ -3,6 +3,7 @@
     python benchmarks/incomplete.py                    20 seeds a share, about five minutes
     python benchmarks/incomplete.py --seeds 4 --shares 0.3
     python benchmarks/incomplete.py --choose           K and family by BIC, for all
+    python benchmarks/incomplete.py --bayes            a variational posterior, for all
 
 Cells of iris are removed at random. Ours is one call, `GaussianMixture.fit` on the rows with NaN;
 the others fill in by column means, scikit-learn's IterativeImputer or KNNImputer and give the
@@ -79,6 +80,19 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Bayes:
+    """A variational posterior of at most six components with full covariances."""
+
+    def __str__(self) -> str:
+        return "variational posterior, at most 6 components, concentration 0.01"
+
+    def model(self, seed: int) -> em.BayesianGaussianMixture:
+        return em.BayesianGaussianMixture(
+            n_components=6, weight_concentration_prior=0.01, max_iter=2000, random_state=seed
+        )
+
+
+@dataclass(frozen=True)
 class Score:
     """Of one seed: mean log-density of the true rows, and the error of the filled cells."""
 
@@ -99,7 +113,7 @@ def error(filled: np.ndarray, holes: np.ndarray) -> float:
     return float(np.sqrt(np.mean(((filled - ROWS) / SPREAD)[missing] ** 2)))
 
 
-def scores(setting: Setting | Choice, share: float, seed: int) -> dict[str, Score]:
+def scores(setting: Setting | Choice | Bayes, share: float, seed: int) -> dict[str, Score]:
     """Every tool's score."""
     holes = with_holes(share, seed)
     model = setting.model(seed).fit(holes)
@@ -115,7 +129,7 @@ def mean_and_error(values: np.ndarray) -> tuple[float, float]:
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
-def compare(setting: Setting | Choice, shares: list[float], seeds: int) -> None:
+def compare(setting: Setting | Choice | Bayes, shares: list[float], seeds: int) -> None:
     """The table of one setting."""
     print(f"\n{setting}, {seeds} seeds\n")
     print("| missing | tool | log-density | median | ours better by | error | ours better by |")
@@ -198,12 +212,13 @@ def main() -> None:
     parser.add_argument("--families", default="VVV,EEE")
     parser.add_argument("--starts", type=int, default=10)
     parser.add_argument("--choose", action="store_true")
+    parser.add_argument("--bayes", action="store_true")
     arguments = parser.parse_args()
     shares = [float(share) for share in arguments.shares.split(",")]
     # single fits that end at the limit of iterations or lose a component count as they are
     warnings.simplefilter("ignore")
-    if arguments.choose:
-        compare(Choice(), shares, arguments.seeds)
+    if arguments.choose or arguments.bayes:
+        compare(Choice() if arguments.choose else Bayes(), shares, arguments.seeds)
         return
     for family in arguments.families.split(","):
         for floor in arguments.floors.split(","):
