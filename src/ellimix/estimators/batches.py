@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import _fit_context
+from sklearn.utils.metaestimators import available_if
 
 from ellimix.em import Task
 from ellimix.engines import Engine
@@ -25,6 +26,17 @@ from ellimix.inference.variational import VariationalBayes
 from ellimix.report import FitReport
 from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
+
+
+def _updates(estimator: BatchMixture) -> bool:
+    """Whether an estimator has `partial_fit`; raises `AttributeError` that says why not."""
+    rule = RULES.get(estimator.covariance_type)
+    if rule is not None:
+        try:
+            conjugate(rule)
+        except ValueError as error:
+            raise AttributeError(f"There is no partial_fit. {error}") from None
+    return True
 
 
 class BatchMixture(RunningMixture):
@@ -48,6 +60,7 @@ class BatchMixture(RunningMixture):
     def _kind(self) -> type[Dirichlet] | type[StickBreaking]:
         """What the weights are."""
 
+    @available_if(_updates)
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -95,9 +108,11 @@ class BatchMixture(RunningMixture):
         Raises
         ------
         ValueError
-            Bad input, as for `fit`; `forget` is not in (0, 1]; the model is another than that of
-            the posterior so far; or means and covariances are point estimates (the families VEI,
-            EVI, VEE, EVE, VVE, EEV, VEV, EVV), which do not tell how many rows they rest on.
+            Bad input, as for `fit`; `forget` is not in (0, 1]; or the model is another than that of
+            the posterior so far.
+        AttributeError
+            Means and covariances are point estimates (the families VEI, EVI, VEE, EVE, VVE, EEV,
+            VEV, EVV), which do not tell how many rows they rest on.
 
         Examples
         --------
@@ -118,8 +133,6 @@ class BatchMixture(RunningMixture):
         }  # fmt: skip
         if not (isinstance(forget, Real) and 0.0 < float(forget) <= 1.0):
             raise DataError(f"forget is {forget!r}: it must be above 0, and 1 to forget nothing.")
-        if self.covariance_type in RULES:
-            conjugate(RULES[self.covariance_type])
         if hasattr(self, "mixture_"):
             return self._fit(X, y, sample_weight, known, partial(self._next, float(forget)))
         return self._fit(X, y, sample_weight, known)
