@@ -462,6 +462,19 @@ def test_a_posterior_from_a_file(tmp_path):
     assert "posterior that was given" in again.report_.notes[0]
 
 
+def test_a_file_with_an_estimated_concentration(tmp_path):
+    X = clusters(6, 30, [0, 0], [9, 9])
+    model = model_of(3, weight_concentration_prior=(1.0, 2.0)).fit(X[:40])
+    model.save(tmp_path / "model.json")
+    again = BayesianGaussianMixture.load(tmp_path / "model.json").set_params(max_iter=1000)
+    with pytest.raises(DataError, match="what it was in the fit"):
+        again.partial_fit(X[40:])
+    again.set_params(weight_concentration_prior=(1.0, 2.0)).partial_fit(X[40:])
+    model.partial_fit(X[40:])
+    same(again.mixture_.parameters, model.mixture_.parameters, 1e-12)
+    assert again.process_concentration_ == pytest.approx(model.process_concentration_, rel=1e-12)
+
+
 def test_what_cannot_go_on():
     X = clusters(7, 30, [0, 0], [9, 9])
     for forget in (0, 1.5, "a", None, float("nan")):

@@ -16,9 +16,10 @@ from ellimix.engines import Engine
 from ellimix.errors import DataError
 from ellimix.estimators.callbacks import with_callbacks
 from ellimix.estimators.preparing import labels_in
+from ellimix.estimators.prior import checked_concentration, weight_prior
 from ellimix.estimators.running import RunningMixture
 from ellimix.estimators.tasks import acceleration_of
-from ellimix.inference.mixing import Dirichlet, StickBreaking
+from ellimix.inference.mixing import Dirichlet, StickBreaking, WeightPrior
 from ellimix.inference.normal_wishart import Rule
 from ellimix.inference.pointed import RULES
 from ellimix.inference.updating import Priors, conjugate, forgotten, posterior_as_prior
@@ -42,6 +43,7 @@ def _updates(estimator: BatchMixture) -> bool:
 class BatchMixture(RunningMixture):
     """Abstract base of an estimator whose posterior is updated by more rows."""
 
+    weight_concentration_prior: Any
     weight_concentration_prior_type: str
     n_batches_: int
     n_seen_: float
@@ -151,12 +153,24 @@ class BatchMixture(RunningMixture):
                 "to return, is not known."
             )
         else:
-            prior = posterior_as_prior(old, rule, self._kind()(1.0))
+            prior = posterior_as_prior(old, rule, self._given_prior())
         self._pending = prior
         inference = VariationalBayes(rule, prior.weights, prior.components, float(self.reg_covar))
         tol, fast = self.tol / weight_of(source), acceleration_of(self)
         notes = (self._said(forget),)
         return [Task(inference, old, tol, self.max_iter, -np.inf, "posterior", fast, notes)]
+
+    def _given_prior(self) -> WeightPrior:
+        """Of a posterior that was given: all but a concentration's prior is in the posterior."""
+        given = checked_concentration(self.weight_concentration_prior, int(self.n_components))
+        hyper = self.mixture_.parameters.hyper
+        if hyper is not None and (hyper.process is not None) != isinstance(given, tuple):
+            raise DataError(
+                "The posterior has a concentration that was estimated, or not, unlike what "
+                "weight_concentration_prior says: a file keeps the posterior alone. Set it to what "
+                "it was in the fit."
+            )
+        return weight_prior(self.weight_concentration_prior_type, given)
 
     def _said(self, forget: float) -> str:
         kept = "" if forget == 1.0 else f" to the power {forget:g}"
