@@ -224,8 +224,9 @@ def test_point_estimates_are_no_prior(name):
     model = VariationalBayes(rule, Dirichlet(1.0), common_prior(rule)).update(sums, None)
     with pytest.raises(ValueError, match="point estimates"):
         posterior_as_prior(model, rule, Dirichlet(1.0))
-    with pytest.raises(ValueError, match="point estimates"):
+    with pytest.raises(AttributeError, match="partial_fit") as refused:
         BayesianGaussianMixture(2, covariance_type=name).partial_fit(rows_of(0, 20))
+    assert "point estimates" in str(refused.value.__cause__)
 
 
 # -- forgetting ------------------------------------------------------------------------------------
@@ -459,6 +460,19 @@ def test_a_posterior_from_a_file(tmp_path):
     again.set_params(max_iter=1000).partial_fit(X[40:])
     same(again.mixture_.parameters, model.partial_fit(X[40:]).mixture_.parameters, 1e-12)
     assert "posterior that was given" in again.report_.notes[0]
+
+
+def test_a_file_with_an_estimated_concentration(tmp_path):
+    X = clusters(6, 30, [0, 0], [9, 9])
+    model = model_of(3, weight_concentration_prior=(1.0, 2.0)).fit(X[:40])
+    model.save(tmp_path / "model.json")
+    again = BayesianGaussianMixture.load(tmp_path / "model.json").set_params(max_iter=1000)
+    with pytest.raises(DataError, match="what it was in the fit"):
+        again.partial_fit(X[40:])
+    again.set_params(weight_concentration_prior=(1.0, 2.0)).partial_fit(X[40:])
+    model.partial_fit(X[40:])
+    same(again.mixture_.parameters, model.mixture_.parameters, 1e-12)
+    assert again.process_concentration_ == pytest.approx(model.process_concentration_, rel=1e-12)
 
 
 def test_what_cannot_go_on():

@@ -9,15 +9,17 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import _fit_context
+from sklearn.utils.metaestimators import available_if
 
 from ellimix.em import Task
 from ellimix.engines import Engine
 from ellimix.errors import DataError
 from ellimix.estimators.callbacks import with_callbacks
 from ellimix.estimators.preparing import labels_in
+from ellimix.estimators.prior import checked_concentration, weight_prior
 from ellimix.estimators.running import RunningMixture
 from ellimix.estimators.tasks import acceleration_of
-from ellimix.inference.mixing import Dirichlet, StickBreaking
+from ellimix.inference.mixing import Dirichlet, StickBreaking, WeightPrior
 from ellimix.inference.normal_wishart import Rule
 from ellimix.inference.pointed import RULES
 from ellimix.inference.updating import Priors, conjugate, forgotten, posterior_as_prior
@@ -27,9 +29,21 @@ from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
 
 
+def _updates(estimator: BatchMixture) -> bool:
+    """Whether an estimator has `partial_fit`; raises `AttributeError` that says why not."""
+    rule = RULES.get(estimator.covariance_type)
+    if rule is not None:
+        try:
+            conjugate(rule)
+        except ValueError as error:
+            raise AttributeError(f"There is no partial_fit. {error}") from None
+    return True
+
+
 class BatchMixture(RunningMixture):
     """Abstract base of an estimator whose posterior is updated by more rows."""
 
+    weight_concentration_prior: Any
     weight_concentration_prior_type: str
     n_batches_: int
     n_seen_: float
@@ -48,6 +62,7 @@ class BatchMixture(RunningMixture):
     def _kind(self) -> type[Dirichlet] | type[StickBreaking]:
         """What the weights are."""
 
+    @available_if(_updates)
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -95,9 +110,11 @@ class BatchMixture(RunningMixture):
         Raises
         ------
         ValueError
-            Bad input, as for `fit`; `forget` is not in (0, 1]; the model is another than that of
-            the posterior so far; or means and covariances are point estimates (the families VEI,
-            EVI, VEE, EVE, VVE, EEV, VEV, EVV), which do not tell how many rows they rest on.
+            Bad input, as for `fit`; `forget` is not in (0, 1]; or the model is another than that of
+            the posterior so far.
+        AttributeError
+            Means and covariances are point estimates (the families VEI, EVI, VEE, EVE, VVE, EEV,
+            VEV, EVV), which do not tell how many rows they rest on.
 
         Examples
         --------
@@ -118,8 +135,6 @@ class BatchMixture(RunningMixture):
         }  # fmt: skip
         if not (isinstance(forget, Real) and 0.0 < float(forget) <= 1.0):
             raise DataError(f"forget is {forget!r}: it must be above 0, and 1 to forget nothing.")
-        if self.covariance_type in RULES:
-            conjugate(RULES[self.covariance_type])
         if hasattr(self, "mixture_"):
             return self._fit(X, y, sample_weight, known, partial(self._next, float(forget)))
         return self._fit(X, y, sample_weight, known)
@@ -138,12 +153,24 @@ class BatchMixture(RunningMixture):
                 "to return, is not known."
             )
         else:
-            prior = posterior_as_prior(old, rule, self._kind()(1.0))
+            prior = posterior_as_prior(old, rule, self._given_prior())
         self._pending = prior
         inference = VariationalBayes(rule, prior.weights, prior.components, float(self.reg_covar))
         tol, fast = self.tol / weight_of(source), acceleration_of(self)
         notes = (self._said(forget),)
         return [Task(inference, old, tol, self.max_iter, -np.inf, "posterior", fast, notes)]
+
+    def _given_prior(self) -> WeightPrior:
+        """Of a posterior that was given: all but a concentration's prior is in the posterior."""
+        given = checked_concentration(self.weight_concentration_prior, int(self.n_components))
+        hyper = self.mixture_.parameters.hyper
+        if hyper is not None and (hyper.process is not None) != isinstance(given, tuple):
+            raise DataError(
+                "The posterior has a concentration that was estimated, or not, unlike what "
+                "weight_concentration_prior says: a file keeps the posterior alone. Set it to what "
+                "it was in the fit."
+            )
+        return weight_prior(self.weight_concentration_prior_type, given)
 
     def _said(self, forget: float) -> str:
         kept = "" if forget == 1.0 else f" to the power {forget:g}"
