@@ -223,12 +223,13 @@ def test_weights_are_repetition(weights):
 
 
 @pytest.mark.parametrize("weights", PRIORS)
-def test_rows_with_holes(weights):
+@pytest.mark.parametrize("rule", ["full", "EEE", "diag"])
+def test_rows_with_holes(weights, rule):
     rows, labels = clusters(n=300, d=3)
     hole = np.random.RandomState(2).uniform(size=rows.shape) < 0.1
     hole[hole.all(axis=1)] = False
     whole = MemorySource(rows)
-    inference = bayes_of(rows, weights=weights)
+    inference = bayes_of(rows, rule, weights)
     source = MemorySource(np.where(hole, np.nan, rows))
     # begun from whole rows: what a start makes of holes is not what is asked here
     begun = start_of(whole, inference, Given(np.eye(5)[stuck_labels(labels)]), 5)
@@ -239,6 +240,31 @@ def test_rows_with_holes(weights):
     assert moves
     assert after.objective >= planted.objective - 1e-5
     assert bound(source, inference, after) >= after.objective - ROUNDING
+
+
+@pytest.mark.parametrize("rule", ["full", "EEE", "diag"])
+def test_engines_agree(rule):
+    pytest.importorskip("numba")
+    rows, labels = clusters()
+    source, inference = MemorySource(rows), bayes_of(rows, rule, "process")
+    before = fitted(source, inference, Given(np.eye(5)[stuck_labels(labels)]), 5)
+    one, moves = moved(source, inference, before)
+    random = np.random.RandomState(0)
+    other, same = escape(source, ENGINES["numba"], before, inference, TOL, 2000, random)
+    assert [move.deed for move in moves] == [move.deed for move in same]
+    assert one.objective == pytest.approx(other.objective, abs=1e-8)
+
+
+def test_accelerated_runs_count_their_passes():
+    rows, labels = clusters(n=600, apart=2.5)
+    source, inference = MemorySource(rows), bayes_of(rows)
+    start = start_of(source, inference, Given(np.eye(4)[0 * labels]), 4)
+    (before,) = run(source, ENGINE, [Task(inference, start, 1e-9, 2000, acceleration="auto")])
+    after, moves = moved(source, inference, before, tol=1e-9, acceleration="auto")
+    assert moves
+    assert "accelerated" in after.steps
+    assert len(after.steps) - after.steps.count("rejected") == len(after.trace)
+    assert (np.diff(after.trace) >= -ROUNDING).all()
 
 
 def test_known_labels_are_kept():
