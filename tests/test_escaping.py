@@ -7,6 +7,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from sklearn.datasets import make_blobs
 
 import ellimix as em
 from ellimix.em import Task, run
@@ -430,3 +431,39 @@ def test_estimator_says_its_moves(capsys):
     assert "Move: " not in capsys.readouterr().out
     with pytest.raises(ValueError, match="moves"):
         em.BayesianGaussianMixture(moves="yes").fit(rows)
+
+
+@pytest.mark.parametrize("kind", ["dirichlet_process", "dirichlet_distribution"])
+@pytest.mark.parametrize("moves", [False, True])
+@pytest.mark.parametrize("gamma", [1e-5, 1e-2])
+def test_seven_of_ten_components_are_let_go(kind, moves, gamma):
+    rows, labels = clusters()
+    options = {"weight_concentration_prior_type": kind, "weight_concentration_prior": gamma}
+    model = em.BayesianGaussianMixture(10, max_iter=2000, random_state=0, moves=moves, **options)
+    model.fit(rows)
+    held = model.report_.counts > 0.5
+    assert held.sum() == 3
+    pairs = {(a, b) for a, b in zip(model.labels_, labels, strict=True)}
+    assert len(pairs) == 3
+    # what is let go is the prior's
+    prior = model.mean_precision_prior_, model.degrees_of_freedom_prior_
+    np.testing.assert_allclose(model.mean_precision_[~held], prior[0], atol=0.01)
+    np.testing.assert_allclose(model.degrees_of_freedom_[~held], prior[1], atol=0.01)
+
+
+def test_concentration_changes_the_answer_where_the_start_hid_it():
+    """The data of scikit-learn's issue 8632."""
+    random = np.random.RandomState(3)
+    spread = [random.gamma(1.5) for _ in range(10)]
+    rows, _ = make_blobs(n_samples=500, centers=10, random_state=random, cluster_std=spread)
+    found = {}
+    for moves in (False, True):
+        for gamma in (1e-5, 1e5):
+            options = {"weight_concentration_prior": gamma, "moves": moves}
+            model = em.BayesianGaussianMixture(10, max_iter=1000, random_state=0, **options)
+            model.fit(rows)
+            found[moves, gamma] = np.unique(model.labels_).size, model.lower_bound_
+    assert found[False, 1e-5][0] == found[False, 1e5][0] == 8
+    assert found[True, 1e-5][0] < found[True, 1e5][0] < 8
+    for gamma in (1e-5, 1e5):
+        assert found[True, gamma][1] > found[False, gamma][1] + 0.01
