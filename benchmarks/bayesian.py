@@ -13,8 +13,8 @@ The last shows how many of K = 10 components are some row's most probable one as
 goes from 1e-5 to 1e5, for data of two or three clusters, and for ten clusters that overlap.
 
 On one core, against 10 starts of scikit-learn: higher in 4, tied in 18, lower in none of 22 for a
-Dirichlet distribution, in 0.20 times the time; higher in 21, tied in 1, by 30 nats in the median, for a
-Dirichlet process, in 0.28 times the time. More in docs/moves.md.
+Dirichlet distribution, in 0.20 times the time; higher in 21, tied in 1, by 30 nats in the median,
+for a Dirichlet process, in 0.28 times the time. More in docs/moves.md.
 """
 
 from __future__ import annotations
