@@ -7,6 +7,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from sklearn.datasets import make_blobs
 
 import ellimix as em
 from ellimix.em import Task, run
@@ -223,12 +224,13 @@ def test_weights_are_repetition(weights):
 
 
 @pytest.mark.parametrize("weights", PRIORS)
-def test_rows_with_holes(weights):
+@pytest.mark.parametrize("rule", ["full", "EEE", "diag"])
+def test_rows_with_holes(weights, rule):
     rows, labels = clusters(n=300, d=3)
     hole = np.random.RandomState(2).uniform(size=rows.shape) < 0.1
     hole[hole.all(axis=1)] = False
     whole = MemorySource(rows)
-    inference = bayes_of(rows, weights=weights)
+    inference = bayes_of(rows, rule, weights)
     source = MemorySource(np.where(hole, np.nan, rows))
     # begun from whole rows: what a start makes of holes is not what is asked here
     begun = start_of(whole, inference, Given(np.eye(5)[stuck_labels(labels)]), 5)
@@ -239,6 +241,31 @@ def test_rows_with_holes(weights):
     assert moves
     assert after.objective >= planted.objective - 1e-5
     assert bound(source, inference, after) >= after.objective - ROUNDING
+
+
+@pytest.mark.parametrize("rule", ["full", "EEE", "diag"])
+def test_engines_agree(rule):
+    pytest.importorskip("numba")
+    rows, labels = clusters()
+    source, inference = MemorySource(rows), bayes_of(rows, rule, "process")
+    before = fitted(source, inference, Given(np.eye(5)[stuck_labels(labels)]), 5)
+    one, moves = moved(source, inference, before)
+    random = np.random.RandomState(0)
+    other, same = escape(source, ENGINES["numba"], before, inference, TOL, 2000, random)
+    assert [move.deed for move in moves] == [move.deed for move in same]
+    assert one.objective == pytest.approx(other.objective, abs=1e-8)
+
+
+def test_accelerated_runs_count_their_passes():
+    rows, labels = clusters(n=600, apart=2.5)
+    source, inference = MemorySource(rows), bayes_of(rows)
+    start = start_of(source, inference, Given(np.eye(4)[0 * labels]), 4)
+    (before,) = run(source, ENGINE, [Task(inference, start, 1e-9, 2000, acceleration="auto")])
+    after, moves = moved(source, inference, before, tol=1e-9, acceleration="auto")
+    assert moves
+    assert "accelerated" in after.steps
+    assert len(after.steps) - after.steps.count("rejected") == len(after.trace)
+    assert (np.diff(after.trace) >= -ROUNDING).all()
 
 
 def test_known_labels_are_kept():
@@ -404,3 +431,39 @@ def test_estimator_says_its_moves(capsys):
     assert "Move: " not in capsys.readouterr().out
     with pytest.raises(ValueError, match="moves"):
         em.BayesianGaussianMixture(moves="yes").fit(rows)
+
+
+@pytest.mark.parametrize("kind", ["dirichlet_process", "dirichlet_distribution"])
+@pytest.mark.parametrize("moves", [False, True])
+@pytest.mark.parametrize("gamma", [1e-5, 1e-2])
+def test_seven_of_ten_components_are_let_go(kind, moves, gamma):
+    rows, labels = clusters()
+    options = {"weight_concentration_prior_type": kind, "weight_concentration_prior": gamma}
+    model = em.BayesianGaussianMixture(10, max_iter=2000, random_state=0, moves=moves, **options)
+    model.fit(rows)
+    held = model.report_.counts > 0.5
+    assert held.sum() == 3
+    pairs = {(a, b) for a, b in zip(model.labels_, labels, strict=True)}
+    assert len(pairs) == 3
+    # what is let go is the prior's
+    prior = model.mean_precision_prior_, model.degrees_of_freedom_prior_
+    np.testing.assert_allclose(model.mean_precision_[~held], prior[0], atol=0.01)
+    np.testing.assert_allclose(model.degrees_of_freedom_[~held], prior[1], atol=0.01)
+
+
+def test_concentration_changes_the_answer_where_the_start_hid_it():
+    """The data of scikit-learn's issue 8632."""
+    random = np.random.RandomState(3)
+    spread = [random.gamma(1.5) for _ in range(10)]
+    rows, _ = make_blobs(n_samples=500, centers=10, random_state=random, cluster_std=spread)
+    found = {}
+    for moves in (False, True):
+        for gamma in (1e-5, 1e5):
+            options = {"weight_concentration_prior": gamma, "moves": moves}
+            model = em.BayesianGaussianMixture(10, max_iter=1000, random_state=0, **options)
+            model.fit(rows)
+            found[moves, gamma] = np.unique(model.labels_).size, model.lower_bound_
+    assert found[False, 1e-5][0] == found[False, 1e5][0] == 8
+    assert found[True, 1e-5][0] < found[True, 1e5][0] < 8
+    for gamma in (1e-5, 1e5):
+        assert found[True, gamma][1] > found[False, gamma][1] + 0.01

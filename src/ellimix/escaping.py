@@ -320,9 +320,10 @@ def _joined(before: FitReport, after: FitReport) -> FitReport:
 def _longer(fit: FitReport, after: FitReport) -> FitReport:
     """A fit that goes on with what came of it or of a move: the trace has only what is above it."""
     above = np.asarray(after.trace) > fit.objective
-    from_here = int(above.argmax()) if above.any() else above.size
-    steps = after.steps[from_here:] if len(after.steps) == len(after.trace) else after.steps
-    return _joined(fit, replace(after, trace=after.trace[from_here:], steps=steps))
+    first = int(above.argmax()) if above.any() else above.size
+    entries = [i for i, step in enumerate(after.steps) if step != "rejected"]  # of the trace
+    steps = after.steps[entries[first] :] if first < len(entries) else ()
+    return _joined(fit, replace(after, trace=after.trace[first:], steps=steps))
 
 
 def _steps(report: FitReport) -> tuple[str, ...]:
