@@ -13,7 +13,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ellimix.acceleration import ACCELERATORS
 from ellimix.covariance import ALIASES, FAMILIES, ONE_FEATURE
-from ellimix.covariance.base import Structure
 from ellimix.density.mixture import Mixture
 from ellimix.em import Task
 from ellimix.engines import NAMES, Engine
@@ -31,7 +30,6 @@ from ellimix.estimators.prior import (
 )
 from ellimix.estimators.tasks import acceleration_of, check_warm_start, start_of
 from ellimix.estimators.verbose import print_moves
-from ellimix.inference.base import Hyperparameters
 from ellimix.inference.mixing import WEIGHT_PRIORS, Dirichlet, StickBreaking, WeightPrior
 from ellimix.inference.normal_wishart import NormalWishart, Rule
 from ellimix.inference.pointed import RULES
@@ -417,48 +415,6 @@ class BayesianGaussianMixture(WithPosterior, BatchMixture):
                 f"now {rule.name!r} with a {self.weight_concentration_prior_type} is asked for. "
                 "Set warm_start=False to begin anew."
             )
-
-    # -- what was found --------------------------------------------------------------------------
-
-    @property
-    def weight_concentration_(self) -> Any:
-        """Of the weights' posterior, (k,), or two of them."""
-        concentration = self._hyper("weight_concentration_").concentration
-        if concentration.shape[-1] == 1:
-            return concentration[:, 0].copy()
-        return concentration[:, 0].copy(), concentration[:, 1].copy()
-
-    @property
-    def process_concentration_(self) -> tuple[float, float]:
-        """Shape and rate of the posterior of a process's concentration."""
-        process = self._hyper("process_concentration_").process
-        if process is None:
-            raise AttributeError(
-                f"This {type(self).__name__} has no process_concentration_: the concentration was "
-                "a number. Give weight_concentration_prior=(shape, rate) to estimate it."
-            )
-        return float(process[0]), float(process[1])
-
-    @property
-    def mean_precision_(self) -> NDArray[np.float64]:
-        """beta_k, (k,)."""
-        return self._hyper("mean_precision_").mean_precision.copy()
-
-    @property
-    def degrees_of_freedom_(self) -> Any:
-        """nu_k, (k,); one number where one matrix is for all components."""
-        degrees = self._hyper("degrees_of_freedom_").degrees
-        shared = self.mixture_.covariance.structure is Structure.SHARED
-        return float(degrees[0]) if shared else degrees.copy()
-
-    def _hyper(self, wanted: str) -> Hyperparameters:
-        hyper = self._fitted(wanted).parameters.hyper
-        if hyper is None:
-            raise AttributeError(
-                f"This {type(self).__name__} has no {wanted}: its parameters were given, and are "
-                "those of no posterior."
-            )
-        return hyper
 
     @classmethod
     def from_mixture(cls, mixture: Mixture) -> Self:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ellimix.covariance.base import Structure
 from ellimix.density.posterior import MixturePosterior
 from ellimix.estimators.imputing import like
 from ellimix.estimators.running import RunningMixture
+from ellimix.inference.base import Hyperparameters
 from ellimix.records import Rows
 from ellimix.sources.knowledge import Known
 
@@ -28,6 +31,46 @@ class WithPosterior(RunningMixture):
                 "are those of no posterior."
             )
         return MixturePosterior.of(mixture)
+
+    @property
+    def weight_concentration_(self) -> Any:
+        """Of the weights' posterior, (k,), or two of them."""
+        concentration = self._hyper("weight_concentration_").concentration
+        if concentration.shape[-1] == 1:
+            return concentration[:, 0].copy()
+        return concentration[:, 0].copy(), concentration[:, 1].copy()
+
+    @property
+    def process_concentration_(self) -> tuple[float, float]:
+        """Shape and rate of the posterior of a process's concentration."""
+        process = self._hyper("process_concentration_").process
+        if process is None:
+            raise AttributeError(
+                f"This {type(self).__name__} has no process_concentration_: the concentration was "
+                "a number. Give weight_concentration_prior=(shape, rate) to estimate it."
+            )
+        return float(process[0]), float(process[1])
+
+    @property
+    def mean_precision_(self) -> NDArray[np.float64]:
+        """beta_k, (k,)."""
+        return self._hyper("mean_precision_").mean_precision.copy()
+
+    @property
+    def degrees_of_freedom_(self) -> Any:
+        """nu_k, (k,); one number where one matrix is for all components."""
+        degrees = self._hyper("degrees_of_freedom_").degrees
+        shared = self.mixture_.covariance.structure is Structure.SHARED
+        return float(degrees[0]) if shared else degrees.copy()
+
+    def _hyper(self, wanted: str) -> Hyperparameters:
+        hyper = self._fitted(wanted).parameters.hyper
+        if hyper is None:
+            raise AttributeError(
+                f"This {type(self).__name__} has no {wanted}: its parameters were given, and are "
+                "those of no posterior."
+            )
+        return hyper
 
     @property
     def n_components_effective_(self) -> int:
