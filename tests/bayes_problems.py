@@ -24,8 +24,8 @@ def batch(kind: str, n: int, seed: int = 0) -> np.ndarray:
 def numbers(posterior) -> np.ndarray:
     """All of a posterior's numbers, in a row."""
     if isinstance(posterior, NormalMean):
-        return np.array([posterior.mean, posterior.variance, posterior.noise_variance])
-    parts = (posterior.mean, posterior.kappa, posterior.degrees, posterior.scale)
+        return np.array([posterior.location, posterior.variance, posterior.noise_variance])
+    parts = (posterior.location, posterior.kappa, posterior.degrees, posterior.scale)
     return np.concatenate([np.ravel(part) for part in parts])
 
 

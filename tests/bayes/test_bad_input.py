@@ -14,13 +14,13 @@ NAN, INF = np.nan, np.inf
 EYE = np.eye(2)
 
 PARAMETERS = [
-    (lambda: NormalMean(NAN, 1.0, 1.0), "mean is nan: pass a finite number"),
+    (lambda: NormalMean(NAN, 1.0, 1.0), "location is nan: pass a finite number"),
     (lambda: NormalMean(0.0, -1.0, 1.0), "variance is -1: pass a positive number"),
     (lambda: NormalMean(0.0, 0.0, 1.0), "variance is 0"),
     (lambda: NormalMean(0.0, 1.0, 0.0), "noise_variance is 0: pass a positive, finite"),
     (lambda: NormalMean(0.0, 1.0, INF), "noise_variance is inf"),
-    (lambda: NormalMean("x", 1.0, 1.0), "mean is 'x': pass a number"),
-    (lambda: Normal(1e150, 1.0, 1.0, 1.0), "mean is 1e.150: its square is no double"),
+    (lambda: NormalMean("x", 1.0, 1.0), "location is 'x': pass a number"),
+    (lambda: Normal(1e150, 1.0, 1.0, 1.0), "location is 1e.150: its square is no double"),
     (lambda: MultivariateNormal([1e150], 1.0, 1.0, [[1.0]]), "above 1e.140: rescale"),
     (lambda: Normal(0.0, 0.0, 1.0, 1.0), "kappa is 0: pass a positive"),
     (lambda: Normal(0.0, -1.0, 1.0, 1.0, improper=True), "kappa is -1"),
@@ -28,7 +28,7 @@ PARAMETERS = [
     (lambda: Normal(0.0, 1.0, -2.0, 1.0, improper=True), "degrees is -2: .* pass -1 or more"),
     (lambda: Normal(0.0, 1.0, 1.0, 0.0), "scale is 0: pass a positive"),
     (lambda: Normal(0.0, 1.0, 1.0, -1.0, improper=True), "scale is -1"),
-    (lambda: Normal([0.0, 1.0], 1.0, 1.0, 1.0), "mean is .*: pass a number"),
+    (lambda: Normal([0.0, 1.0], 1.0, 1.0, 1.0), "location is .*: pass a number"),
     (lambda: MultivariateNormal([0, 0], 1.0, 1.0, EYE), "degrees is 1: with 2 features"),
     (lambda: MultivariateNormal([0, 0], 1.0, 3.0, -EYE), "scale is not positive definite"),
     (lambda: MultivariateNormal([0, 0], 1.0, 3.0, [[1, 1], [1, 1]]), "not positive definite"),
@@ -36,7 +36,10 @@ PARAMETERS = [
     (lambda: MultivariateNormal([0, 0], 1.0, 3.0, [[1, 0.5], [0, 1]]), "not symmetric"),
     (lambda: MultivariateNormal([0, 0], 1.0, 3.0, np.eye(3)), r"has shape \(3, 3\)"),
     (lambda: MultivariateNormal(0.0, 1.0, 3.0, EYE), "one number a feature"),
-    (lambda: MultivariateNormal([0, NAN], 1.0, 3.0, EYE), "mean holds a value that is not finite"),
+    (
+        lambda: MultivariateNormal([0, NAN], 1.0, 3.0, EYE),
+        "location holds a value that is not finite",
+    ),
     (lambda: MultivariateNormal([0, 0], 1.0, 3.0, "ab"), "scale is not an array of numbers"),
     (lambda: MultivariateNormal.vague(1.5), "n_features is 1.5: pass a whole number"),
     (lambda: MultivariateT([0, 0], EYE, 0.0), "degrees is 0"),

@@ -67,11 +67,11 @@ def test_density_of_a_multivariate_normal_is_that_of_scipy():
     means, covariances = prior.sample(4, 0)
     wanted = [
         stats.invwishart(prior.degrees, prior.scale).logpdf(sigma)
-        + stats.multivariate_normal(prior.mean, sigma / prior.kappa).logpdf(mu)
+        + stats.multivariate_normal(prior.location, sigma / prior.kappa).logpdf(mu)
         for mu, sigma in zip(means, covariances, strict=True)
     ]
     np.testing.assert_allclose(prior.log_density(means, covariances), wanted, rtol=1e-12)
-    assert prior.log_density(prior.mean, -np.eye(2)) == -np.inf
+    assert prior.log_density(prior.location, -np.eye(2)) == -np.inf
     assert PRIORS["normal"].log_density(0.0, [-1.0, 0.0]).tolist() == [-np.inf, -np.inf]
 
 
@@ -140,7 +140,7 @@ def test_the_mode_is_a_maximum(kind):
 def test_estimates_and_intervals_are_those_of_draws(kind):
     posterior = PRIORS[kind].update(batch(kind, 8))
     means, variances = posterior.sample(60_000, 5)
-    guess, interval = posterior.expectation(), posterior.interval(0.8)
+    guess, interval = posterior.mean(), posterior.interval(0.8)
     if kind == "multivariate":
         np.testing.assert_allclose(covariance_of(variances), guess.covariance, rtol=0.05)
         variances = np.diagonal(variances, axis1=1, axis2=2)
@@ -171,7 +171,7 @@ def test_one_feature_two_classes():
     np.testing.assert_allclose(many.interval().mean[0], one.interval().mean, rtol=1e-12)
     np.testing.assert_allclose(many.interval().variance[0], one.interval().variance, rtol=1e-12)
     assert many.map().covariance[0, 0] == pytest.approx(one.map().variance)
-    assert many.expectation().covariance[0, 0] == pytest.approx(one.expectation().variance)
+    assert many.mean().covariance[0, 0] == pytest.approx(one.mean().variance)
     np.testing.assert_allclose(many.predictive().cdf([[2.0]]), one.predictive().cdf(2.0))
 
 

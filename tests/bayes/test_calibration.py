@@ -67,8 +67,8 @@ def test_ranks_are_uniform_and_intervals_cover(kind):
 def forgot_the_prior_mean(prior, posterior):
     """The mean of the rows instead of the weighted one."""
     rows = posterior.kappa - prior.kappa
-    away = (posterior.kappa * posterior.mean - prior.kappa * prior.mean) / rows
-    return replace(posterior, mean=away)
+    away = (posterior.kappa * posterior.location - prior.kappa * prior.location) / rows
+    return replace(posterior, location=away)
 
 
 def one_degree_too_many(prior, posterior):
@@ -77,7 +77,9 @@ def one_degree_too_many(prior, posterior):
 
 def raw_scatter(prior, posterior):
     """Without the term of the distance between the means."""
-    shift = (posterior.mean - prior.mean) * posterior.kappa / (posterior.kappa - prior.kappa)
+    shift = (
+        (posterior.location - prior.location) * posterior.kappa / (posterior.kappa - prior.kappa)
+    )
     between = prior.kappa * (posterior.kappa - prior.kappa) / posterior.kappa
     square = between * np.multiply.outer(shift, shift)
     return replace(posterior, scale=posterior.scale - square)

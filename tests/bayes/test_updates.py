@@ -54,7 +54,8 @@ def test_no_rows_change_nothing(kind):
     assert prior.update([]) is prior
     assert prior.update(batch(kind, 3)[:0]) is prior
     assert (
-        prior.from_statistics(0, np.zeros(np.size(prior.mean)), 0.0 * batch_square(kind)) is prior
+        prior.from_statistics(0, np.zeros(np.size(prior.location)), 0.0 * batch_square(kind))
+        is prior
     )
 
 
@@ -94,7 +95,7 @@ def test_rows_far_from_zero(offset):
     assert posterior.scale == pytest.approx(scatter, rel=5 * np.finfo(float).eps * abs(offset))
     known = NormalMean(offset, 1.0, 1.0).update(values)
     exact_mean = (Fraction(offset) + sum(exact)) / 51
-    assert abs(Fraction(known.mean) - exact_mean) <= Fraction(np.spacing(abs(offset)))
+    assert abs(Fraction(known.location) - exact_mean) <= Fraction(np.spacing(abs(offset)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -126,7 +127,7 @@ def test_forgetting_follows_a_drift():
         posterior = posterior.forget(0.5).update(rows)
         all_rows = all_rows.update(rows)
     assert posterior.kappa == pytest.approx(20.0)
-    assert abs(posterior.mean - 5.9) < 0.5 < abs(all_rows.mean - 5.9)
+    assert abs(posterior.location - 5.9) < 0.5 < abs(all_rows.location - 5.9)
 
 
 def test_the_vague_prior_gives_the_t_test():
@@ -136,7 +137,7 @@ def test_the_vague_prior_gives_the_t_test():
     np.testing.assert_allclose(posterior.interval(0.95).mean, wanted, rtol=1e-12)
     assert posterior.scale / posterior.degrees == pytest.approx(rows.var(ddof=1), rel=1e-13)
     known = NormalMean.vague(4.0).update(rows)
-    assert (known.mean, known.variance) == pytest.approx((rows.mean(), 4.0 / 9.0))
+    assert (known.location, known.variance) == pytest.approx((rows.mean(), 4.0 / 9.0))
     table = batch("multivariate", 9)
     found = MultivariateNormal.vague(2).update(table)
     np.testing.assert_allclose(found.scale / found.degrees, np.cov(table.T), rtol=1e-12)
@@ -144,7 +145,7 @@ def test_the_vague_prior_gives_the_t_test():
 
 QUESTIONS = {
     "map": lambda p: p.map(),
-    "expectation": lambda p: p.expectation(),
+    "mean": lambda p: p.mean(),
     "interval": lambda p: p.interval(),
     "predictive": lambda p: p.predictive(),
     "evidence": lambda p: p.log_evidence([[1.0, 2.0]] if hasattr(p, "n_features") else 1.0),
@@ -163,7 +164,7 @@ def p_arguments(posterior):
 @pytest.mark.parametrize("asked", list(QUESTIONS))
 def test_what_does_not_exist_yet_says_what_it_takes(kind, asked):
     needed = {"mean": 1, "normal": 2, "multivariate": 3}[kind]
-    more = {"normal": 2, "multivariate": 2}.get(kind, 0) if asked == "expectation" else 0
+    more = {"normal": 2, "multivariate": 2}.get(kind, 0) if asked == "mean" else 0
     rows, posterior = batch(kind, 9), VAGUE[kind]
     for seen in range(needed + more):
         with pytest.raises(ImproperPosterior, match=r"does not exist yet.*Update with"):
@@ -173,7 +174,7 @@ def test_what_does_not_exist_yet_says_what_it_takes(kind, asked):
 
 def test_the_rows_still_missing_are_counted():
     with pytest.raises(ImproperPosterior, match=r"degrees is 0 .* exceed 2\. Update with 3 more"):
-        Normal.vague().update(5.0).expectation()
+        Normal.vague().update(5.0).mean()
     with pytest.raises(ImproperPosterior, match="kappa is 0"):
         Normal(0.0, 0.0, 3.0, 2.0, improper=True).predictive()
 
@@ -201,7 +202,7 @@ def test_records_do_not_change():
     mean = np.array([1.0, 2.0])
     prior = MultivariateNormal(mean, 1.0, 4.0, np.eye(2))
     mean[:] = 0.0
-    np.testing.assert_array_equal(prior.mean, [1.0, 2.0])
+    np.testing.assert_array_equal(prior.location, [1.0, 2.0])
     with pytest.raises(ValueError, match="read-only"):
         prior.scale[0, 0] = 7.0
     assert Normal(1.0, 1.0, 1.0, 1.0, improper=True) == Normal(1.0, 1.0, 1.0, 1.0)

@@ -33,12 +33,13 @@ class MultivariateNormal:
     """What is known of a multivariate normal's mean mu and covariance Sigma.
 
     Sigma ~ inverse Wishart(degrees, scale), whose density falls as exp(-tr(scale Sigma^-1) / 2),
-    and mu | Sigma ~ N(mean, Sigma / kappa). Gelman et al. (2013), section 3.6, where `scale` is
+    and mu | Sigma ~ N(location, Sigma / kappa). Gelman et al. (2013), section 3.6, where `scale` is
     Lambda_0; Murphy (2007), section 9.
 
     Parameters
     ----------
-    mean : array-like of shape (d,)
+    location : array-like of shape (d,)
+        Of the mean's distribution.
     kappa : float
         How many rows the knowledge of the mean is worth.
     degrees : float
@@ -60,27 +61,27 @@ class MultivariateNormal:
     >>> import ellimix as em
     >>> X, names = em.datasets.faithful()
     >>> prior = em.bayes.MultivariateNormal(
-    ...     mean=[3.0, 60.0], kappa=1.0, degrees=5.0, scale=[[2.0, 0.0], [0.0, 400.0]]
+    ...     location=[3.0, 60.0], kappa=1.0, degrees=5.0, scale=[[2.0, 0.0], [0.0, 400.0]]
     ... )
     >>> posterior = prior.update(X[:200]).update(X[200:])
-    >>> posterior.expectation().mean.round(2)
+    >>> posterior.mean().mean.round(2)
     array([ 3.49, 70.86])
     """
 
-    mean: Array
+    location: Array
     kappa: float
     degrees: float
     scale: Array
     improper: bool = False
 
     def __post_init__(self) -> None:
-        center, loose = checks.vector(self.mean, "mean"), bool(self.improper)
+        center, loose = checks.vector(self.location, "location"), bool(self.improper)
         d = center.size
         kappa, nu = checks.shape_of_normal(self.kappa, self.degrees, d, improper=loose)
         scale = checks.scale_matrix(self.scale, d, improper=loose)
         regular = not loose or checks.smallest_eigenvalue(scale) >= checks.SMALLEST * d
         proper = kappa > 0.0 and nu > d - 1.0 and regular
-        for name, value in (("mean", center), ("kappa", kappa), ("degrees", nu)):
+        for name, value in (("location", center), ("kappa", kappa), ("degrees", nu)):
             object.__setattr__(self, name, value)
         object.__setattr__(self, "scale", scale)
         object.__setattr__(self, "improper", not proper)
@@ -106,7 +107,7 @@ class MultivariateNormal:
     @property
     def n_features(self) -> int:
         """Number of features d."""
-        return int(self.mean.size)
+        return int(self.location.size)
 
     @property
     def is_proper(self) -> bool:
@@ -185,10 +186,12 @@ class MultivariateNormal:
         degrees = drop * base.degrees + keep * self.degrees
         scale = drop * base.scale + keep * self.scale
         if kappa == 0.0:
-            return MultivariateNormal(base.mean, 0.0, degrees, scale, improper=True)
-        share, shift = keep * self.kappa / kappa, self.mean - base.mean
+            return MultivariateNormal(base.location, 0.0, degrees, scale, improper=True)
+        share, shift = keep * self.kappa / kappa, self.location - base.location
         scale = scale + drop * base.kappa * share * np.outer(shift, shift)
-        return MultivariateNormal(base.mean + share * shift, kappa, degrees, scale, improper=True)
+        return MultivariateNormal(
+            base.location + share * shift, kappa, degrees, scale, improper=True
+        )
 
     def marginal(self, feature: int) -> Normal:
         """What is known of one feature's mean and variance.
@@ -205,7 +208,7 @@ class MultivariateNormal:
         j, d = checks.feature(feature, self.n_features), self.n_features
         demand("The marginal", self.kappa, self.degrees, d, proper=True, above=d - 1.0)
         degrees, scale = self.degrees - (d - 1.0), float(self.scale[j, j])
-        return Normal(float(self.mean[j]), self.kappa, degrees, scale, improper=True)
+        return Normal(float(self.location[j]), self.kappa, degrees, scale, improper=True)
 
     def map(self) -> MultivariateEstimate:
         """The most probable mean and covariance together: scale / (degrees + d + 2).
@@ -216,9 +219,11 @@ class MultivariateNormal:
             Before d + 1 rows in general position, without a proper prior.
         """
         self._demand("The mode")
-        return MultivariateEstimate(self.mean, self.scale / (self.degrees + self.n_features + 2.0))
+        return MultivariateEstimate(
+            self.location, self.scale / (self.degrees + self.n_features + 2.0)
+        )
 
-    def expectation(self) -> MultivariateEstimate:
+    def mean(self) -> MultivariateEstimate:
         """Posterior means, the estimates with the least expected squared error.
 
         That of the covariance is scale / (degrees - d - 1).
@@ -230,7 +235,7 @@ class MultivariateNormal:
         """
         d = self.n_features
         self._demand("The expected covariance", d + 1.0)
-        return MultivariateEstimate(self.mean, self.scale / (self.degrees - d - 1.0))
+        return MultivariateEstimate(self.location, self.scale / (self.degrees - d - 1.0))
 
     def interval(self, level: float = 0.9) -> MultivariateInterval:
         """Central credible intervals of each feature's mean and variance.
@@ -262,7 +267,9 @@ class MultivariateNormal:
         """
         self._demand("The predictive distribution")
         degrees = self.degrees - self.n_features + 1.0
-        return MultivariateT(self.mean, self.scale * (1.0 + 1.0 / self.kappa) / degrees, degrees)
+        return MultivariateT(
+            self.location, self.scale * (1.0 + 1.0 / self.kappa) / degrees, degrees
+        )
 
     def log_evidence(self, batch: Any, sample_weight: Any = None) -> float:
         """log p(batch): the marginal likelihood of all its rows together, in nats.
@@ -318,7 +325,7 @@ class MultivariateNormal:
         self._demand("The density")
         d, nu = self.n_features, self.degrees
         sigma = np.asarray(covariance, dtype=np.float64)
-        away = np.asarray(mean, dtype=np.float64) - self.mean
+        away = np.asarray(mean, dtype=np.float64) - self.location
         inside = np.linalg.eigvalsh(sigma)[..., 0] > 0.0
         sigma = np.where(inside[..., None, None], sigma, np.eye(d))
         log_det = np.linalg.slogdet(sigma)[1]
@@ -357,7 +364,7 @@ class MultivariateNormal:
         factor = np.linalg.solve(bartlett, np.linalg.cholesky(self.scale).T)
         covariances = np.swapaxes(factor, 1, 2) @ factor
         z = random.standard_normal((size, d)) / math.sqrt(self.kappa)
-        means: Array = self.mean + np.einsum("nij,ni->nj", factor, z)
+        means: Array = self.location + np.einsum("nij,ni->nj", factor, z)
         return means, covariances
 
     def plot(
@@ -375,7 +382,7 @@ class MultivariateNormal:
             return self
         kappa = self.kappa + rows.n
         return MultivariateNormal(
-            self.mean + rows.n / kappa * rows.shift(self.mean),
+            self.location + rows.n / kappa * rows.shift(self.location),
             kappa,
             self.degrees + rows.n,
             self.scale + self._added(rows),
@@ -384,7 +391,7 @@ class MultivariateNormal:
 
     def _added(self, rows: Statistics) -> Array:
         """What rows add to the scale: their scatter, and the distance of their mean."""
-        shift = rows.shift(self.mean)
+        shift = rows.shift(self.location)
         between = self.kappa * rows.n / (self.kappa + rows.n)
         return rows.scatter + between * np.outer(shift, shift)
 

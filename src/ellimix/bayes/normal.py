@@ -29,13 +29,14 @@ LOG_PI = math.log(math.pi)
 class Normal:
     """What is known of a normal's mean mu and variance sigma^2.
 
-    sigma^2 ~ inverse gamma(degrees / 2, scale / 2) and mu | sigma^2 ~ N(mean, sigma^2 / kappa). In
-    Gelman et al. (2013), section 3.3, `scale` is nu_0 sigma_0^2: a sum of squares, which rows add
-    to. Murphy (2007), sections 5 and 6. With one feature `MultivariateNormal` is the same.
+    sigma^2 ~ inverse gamma(degrees / 2, scale / 2) and mu | sigma^2 ~ N(location, sigma^2 / kappa).
+    In Gelman et al. (2013), section 3.3, `scale` is nu_0 sigma_0^2: a sum of squares, which rows
+    add to. Murphy (2007), sections 5 and 6. With one feature `MultivariateNormal` is the same.
 
     Parameters
     ----------
-    mean : float
+    location : float
+        The middle of the mean's distribution.
     kappa : float
         How many rows the knowledge of the mean is worth.
     degrees : float
@@ -56,22 +57,22 @@ class Normal:
     A guess of 10 worth one row, a variance of about 4 worth five:
 
     >>> import ellimix as em
-    >>> prior = em.bayes.Normal(mean=10.0, kappa=1.0, degrees=5.0, scale=5 * 4.0)
+    >>> prior = em.bayes.Normal(location=10.0, kappa=1.0, degrees=5.0, scale=5 * 4.0)
     >>> posterior = prior.update([11.0, 14.0, 13.0])
     >>> posterior
-    Normal(mean=12.0, kappa=4.0, degrees=8.0, scale=30.0, improper=False)
-    >>> posterior.expectation()
+    Normal(location=12.0, kappa=4.0, degrees=8.0, scale=30.0, improper=False)
+    >>> posterior.mean()
     Estimate(mean=12.0, variance=5.0)
     """
 
-    mean: float
+    location: float
     kappa: float
     degrees: float
     scale: float
     improper: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "mean", checks.location(self.mean, "mean"))
+        object.__setattr__(self, "location", checks.location(self.location, "location"))
         loose = bool(self.improper)
         kappa, nu = checks.shape_of_normal(self.kappa, self.degrees, 1, improper=loose)
         scale = checks.number(self.scale, "scale")
@@ -93,7 +94,7 @@ class Normal:
         >>> import ellimix as em
         >>> posterior = em.bayes.Normal.vague().update([1.0, 2.0, 3.0])
         >>> posterior
-        Normal(mean=2.0, kappa=3.0, degrees=2.0, scale=2.0, improper=False)
+        Normal(location=2.0, kappa=3.0, degrees=2.0, scale=2.0, improper=False)
         """
         return cls(0.0, 0.0, -1.0, 0.0, improper=True)
 
@@ -181,8 +182,8 @@ class Normal:
         Examples
         --------
         >>> import ellimix as em
-        >>> em.bayes.Normal(mean=1.0, kappa=8.0, degrees=7.0, scale=6.0).forget(0.5)
-        Normal(mean=1.0, kappa=4.0, degrees=3.0, scale=3.0, improper=False)
+        >>> em.bayes.Normal(location=1.0, kappa=8.0, degrees=7.0, scale=6.0).forget(0.5)
+        Normal(location=1.0, kappa=4.0, degrees=3.0, scale=3.0, improper=False)
         """
         keep = checks.share(factor, "factor")
         base = Normal.vague() if prior is None else prior
@@ -192,10 +193,10 @@ class Normal:
         degrees = drop * base.degrees + keep * self.degrees
         scale = drop * base.scale + keep * self.scale
         if kappa == 0.0:
-            return Normal(base.mean, 0.0, degrees, scale, improper=True)
-        share, shift = keep * self.kappa / kappa, self.mean - base.mean
+            return Normal(base.location, 0.0, degrees, scale, improper=True)
+        share, shift = keep * self.kappa / kappa, self.location - base.location
         scale += drop * base.kappa * share * shift**2
-        return Normal(base.mean + share * shift, kappa, degrees, scale, improper=True)
+        return Normal(base.location + share * shift, kappa, degrees, scale, improper=True)
 
     def map(self) -> Estimate:
         """The most probable mean and variance together: scale / (degrees + 3).
@@ -206,9 +207,9 @@ class Normal:
             Before two rows that differ, without a proper prior.
         """
         self._demand("The mode")
-        return Estimate(self.mean, self.scale / (self.degrees + 3.0))
+        return Estimate(self.location, self.scale / (self.degrees + 3.0))
 
-    def expectation(self) -> Estimate:
+    def mean(self) -> Estimate:
         """Posterior means, the estimates with the least expected squared error.
 
         That of the variance is scale / (degrees - 2).
@@ -219,7 +220,7 @@ class Normal:
             `degrees` is 2 or less: the expected variance is infinite.
         """
         self._demand("The expected variance", 2.0)
-        return Estimate(self.mean, self.scale / (self.degrees - 2.0))
+        return Estimate(self.location, self.scale / (self.degrees - 2.0))
 
     def interval(self, level: float = 0.9) -> Interval:
         """Central credible intervals of the mean and of the variance.
@@ -250,7 +251,7 @@ class Normal:
         with np.errstate(divide="ignore"):  # beyond all doubles where degrees are next to 0
             ends = 0.5 * self.scale / gammaincinv(0.5 * self.degrees, [1.0 - below, below])
         return Interval(
-            inside, (self.mean - half, self.mean + half), (float(ends[0]), float(ends[1]))
+            inside, (self.location - half, self.location + half), (float(ends[0]), float(ends[1]))
         )
 
     def predictive(self) -> Any:
@@ -274,7 +275,7 @@ class Normal:
 
         self._demand("The predictive distribution")
         spread = self.scale * (1.0 + 1.0 / self.kappa) / self.degrees
-        return t(self.degrees, self.mean, math.sqrt(spread))
+        return t(self.degrees, self.location, math.sqrt(spread))
 
     def log_evidence(self, batch: Any, sample_weight: Any = None) -> float:
         """log p(batch): the marginal likelihood of all its rows together, in nats.
@@ -326,7 +327,7 @@ class Normal:
         half_nu, half_scale = 0.5 * self.degrees, 0.5 * self.scale
         constant = half_nu * math.log(half_scale) - float(gammaln(half_nu))
         constant += 0.5 * (math.log(self.kappa) - math.log(2.0 * math.pi))
-        squares = half_scale + 0.5 * self.kappa * (mu - self.mean) ** 2
+        squares = half_scale + 0.5 * self.kappa * (mu - self.location) ** 2
         out: Array = constant - (half_nu + 1.5) * np.log(v) - squares / v
         return np.where(inside, out, -np.inf)
 
@@ -349,7 +350,7 @@ class Normal:
         random = np.random.default_rng(rng)
         chi2 = np.maximum(random.chisquare(self.degrees, size), checks.LEAST_CHI2)
         variances = self.scale / chi2
-        means = self.mean + np.sqrt(variances / self.kappa) * random.standard_normal(size)
+        means = self.location + np.sqrt(variances / self.kappa) * random.standard_normal(size)
         return means, variances
 
     def plot(
@@ -366,9 +367,9 @@ class Normal:
         if rows.n == 0.0:
             return self
         kappa = self.kappa + rows.n
-        shift = float(rows.shift(np.array([self.mean]))[0])
+        shift = float(rows.shift(np.array([self.location]))[0])
         return Normal(
-            self.mean + rows.n / kappa * shift,
+            self.location + rows.n / kappa * shift,
             kappa,
             self.degrees + rows.n,
             self.scale + self._added(rows),
@@ -377,7 +378,7 @@ class Normal:
 
     def _added(self, rows: Statistics) -> float:
         """What rows add to the scale: their scatter, and the distance of their mean."""
-        shift = float(rows.shift(np.array([self.mean]))[0])
+        shift = float(rows.shift(np.array([self.location]))[0])
         between = self.kappa * rows.n / (self.kappa + rows.n) * shift**2
         return max(float(rows.scatter[0, 0]), 0.0) + between
 

@@ -26,13 +26,14 @@ LOG_2PI = math.log(2.0 * math.pi)
 @final
 @dataclass(frozen=True)
 class NormalMean:
-    """What is known of the mean of a normal with known variance: mu ~ N(mean, variance).
+    """What is known of the mean of a normal with known variance: mu ~ N(location, variance).
 
     Gelman et al. (2013), section 2.5; Murphy (2007), section 2.
 
     Parameters
     ----------
-    mean : float
+    location : float
+        The middle of the mean's distribution.
     variance : float
         Of the mean, as far as it is known; infinite where nothing is (see `vague`).
     noise_variance : float
@@ -48,18 +49,18 @@ class NormalMean:
     A scale with a standard deviation of 0.1 shows 9.8, 10.1 and 10.0:
 
     >>> import ellimix as em
-    >>> prior = em.bayes.NormalMean(mean=9.0, variance=1.0, noise_variance=0.01)
+    >>> prior = em.bayes.NormalMean(location=9.0, variance=1.0, noise_variance=0.01)
     >>> posterior = prior.update([9.8, 10.1, 10.0])
-    >>> round(posterior.mean, 3), round(posterior.variance, 5)
+    >>> round(posterior.location, 3), round(posterior.variance, 5)
     (9.963, 0.00332)
     """
 
-    mean: float
+    location: float
     variance: float
     noise_variance: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "mean", checks.location(self.mean, "mean"))
+        object.__setattr__(self, "location", checks.location(self.location, "location"))
         variance = checks.positive(self.variance, "variance", infinite=True)
         object.__setattr__(self, "variance", variance)
         noise = checks.positive(self.noise_variance, "noise_variance")
@@ -129,7 +130,7 @@ class NormalMean:
         --------
         >>> import ellimix as em
         >>> em.bayes.NormalMean(3.0, 0.5, noise_variance=1.0).forget(0.5)
-        NormalMean(mean=3.0, variance=1.0, noise_variance=1.0)
+        NormalMean(location=3.0, variance=1.0, noise_variance=1.0)
         """
         keep = checks.share(factor, "factor")
         base = NormalMean.vague(self.noise_variance) if prior is None else prior
@@ -143,7 +144,7 @@ class NormalMean:
         precision = (1.0 - keep) / base.variance + kept
         if precision == 0.0:
             return NormalMean.vague(self.noise_variance)
-        mean = base.mean + kept / precision * (self.mean - base.mean)
+        mean = base.location + kept / precision * (self.location - base.location)
         return NormalMean(mean, 1.0 / precision, self.noise_variance)
 
     def map(self) -> Estimate:
@@ -155,9 +156,9 @@ class NormalMean:
             Nothing is known of the mean yet.
         """
         self._demand("The mode")
-        return Estimate(self.mean, self.noise_variance)
+        return Estimate(self.location, self.noise_variance)
 
-    def expectation(self) -> Estimate:
+    def mean(self) -> Estimate:
         """The mean of the posterior, the estimate with the least expected squared error.
 
         Raises
@@ -166,7 +167,7 @@ class NormalMean:
             Nothing is known of the mean yet.
         """
         self._demand("The posterior mean")
-        return Estimate(self.mean, self.noise_variance)
+        return Estimate(self.location, self.noise_variance)
 
     def interval(self, level: float = 0.9) -> Interval:
         """The central credible interval of the mean; that of the known variance is a point.
@@ -184,7 +185,7 @@ class NormalMean:
         self._demand("The interval of the mean")
         half = -float(ndtri(0.5 - 0.5 * inside)) * math.sqrt(self.variance)
         noise = self.noise_variance
-        return Interval(inside, (self.mean - half, self.mean + half), (noise, noise))
+        return Interval(inside, (self.location - half, self.location + half), (noise, noise))
 
     def predictive(self) -> Any:
         """The distribution of the next row, a frozen `scipy.stats.norm`.
@@ -205,7 +206,7 @@ class NormalMean:
         from scipy.stats import norm
 
         self._demand("The predictive distribution")
-        return norm(self.mean, math.sqrt(self.variance + self.noise_variance))
+        return norm(self.location, math.sqrt(self.variance + self.noise_variance))
 
     def log_evidence(self, batch: Any, sample_weight: Any = None) -> float:
         """log p(batch): the marginal likelihood of all its rows together, in nats.
@@ -227,7 +228,7 @@ class NormalMean:
         if rows.n == 0.0:
             return 0.0
         noise, both = self.noise_variance, self.noise_variance + rows.n * self.variance
-        shift = float(rows.shift(np.array([self.mean]))[0])
+        shift = float(rows.shift(np.array([self.location]))[0])
         squares = float(rows.scatter[0, 0]) / noise + rows.n * shift**2 / both
         determinant = rows.n * (LOG_2PI + math.log(noise)) + math.log1p(
             rows.n * self.variance / noise
@@ -243,7 +244,7 @@ class NormalMean:
             Nothing is known of the mean yet.
         """
         self._demand("The density")
-        z2 = (np.asarray(mean, dtype=np.float64) - self.mean) ** 2 / self.variance
+        z2 = (np.asarray(mean, dtype=np.float64) - self.location) ** 2 / self.variance
         return np.asarray(-0.5 * (LOG_2PI + math.log(self.variance) + z2))
 
     def sample(self, n: int, rng: Any = None) -> tuple[Array, Array]:
@@ -263,7 +264,7 @@ class NormalMean:
         size = checks.count(n, "n")
         self._demand("A draw")
         random = np.random.default_rng(rng)
-        means = random.normal(self.mean, math.sqrt(self.variance), size)
+        means = random.normal(self.location, math.sqrt(self.variance), size)
         return means, np.full(size, self.noise_variance)
 
     def plot(
@@ -281,9 +282,9 @@ class NormalMean:
             return self
         worth = self.noise_variance / self.variance  # the rows that the prior is worth; 0 if flat
         total = worth + rows.n
-        shift = float(rows.shift(np.array([self.mean]))[0])
+        shift = float(rows.shift(np.array([self.location]))[0])
         return NormalMean(
-            self.mean + rows.n / total * shift, self.noise_variance / total, self.noise_variance
+            self.location + rows.n / total * shift, self.noise_variance / total, self.noise_variance
         )
 
     def _demand(self, what: str) -> None:

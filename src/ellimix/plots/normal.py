@@ -91,7 +91,7 @@ def posterior_plot(
     --------
     >>> import ellimix as em
     >>> waiting = em.datasets.faithful()[0][:20, 1]
-    >>> prior = em.bayes.Normal(mean=60.0, kappa=1.0, degrees=3.0, scale=300.0)
+    >>> prior = em.bayes.Normal(location=60.0, kappa=1.0, degrees=3.0, scale=300.0)
     >>> mean, variance = em.plots.posterior_plot(prior, prior.update(waiting), waiting)
     >>> mean.get_xlabel(), variance.get_xlabel()
     ('mean', 'variance')
@@ -171,9 +171,9 @@ def _laws(known: Any) -> tuple[Any, Any]:
     if known is None or not known.is_proper:
         return None, None
     if isinstance(known, NormalMean):
-        return norm(known.mean, np.sqrt(known.variance)), None
+        return norm(known.location, np.sqrt(known.variance)), None
     spread = np.sqrt(known.scale / known.kappa / known.degrees)
-    mean = t(known.degrees, known.mean, spread)
+    mean = t(known.degrees, known.location, spread)
     return mean, invgamma(0.5 * known.degrees, scale=0.5 * known.scale)
 
 
