@@ -84,6 +84,19 @@ class Covariance:
             return self.factor**2
         return self.factor @ np.swapaxes(self.factor, -1, -2)
 
+    def lengths(self, away: Array) -> Array:
+        """Squared Mahalanobis lengths (..., k) of vectors (..., k, d): away^T Sigma_k^-1 away."""
+        match self.structure:
+            case Structure.SPHERICAL:
+                white = away * self.factor[..., None]
+            case Structure.DIAGONAL:
+                white = away * self.factor
+            case Structure.SHARED:
+                white = away @ self.factor
+            case Structure.FULL:
+                white = (away[..., None, :] @ self.factor)[..., 0, :]
+        return np.asarray(np.add.reduce(white**2, axis=-1))
+
     def at(self, index: Index) -> Covariance:
         """The covariances of some fits: an int gives one fit's own, anything else a stack."""
         if self.log_det.ndim == 1:

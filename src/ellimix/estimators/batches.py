@@ -15,7 +15,7 @@ from ellimix.em import Task
 from ellimix.engines import Engine
 from ellimix.errors import DataError
 from ellimix.estimators.callbacks import with_callbacks
-from ellimix.estimators.preparing import labels_in
+from ellimix.estimators.preparing import told
 from ellimix.estimators.prior import checked_concentration, weight_prior
 from ellimix.estimators.running import RunningMixture
 from ellimix.estimators.tasks import acceleration_of
@@ -25,7 +25,6 @@ from ellimix.inference.pointed import RULES
 from ellimix.inference.updating import Priors, conjugate, forgotten, posterior_as_prior
 from ellimix.inference.variational import VariationalBayes
 from ellimix.report import FitReport
-from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
 
 
@@ -128,11 +127,10 @@ class BatchMixture(RunningMixture):
         >>> bool(np.allclose(one.fit(X).covariances_, more.covariances_, rtol=1e-10)), more.n_seen_
         (True, 90.0)
         """
-        known: Known = {
-            "mask": mask, "errors": errors, "projections": projections, "lower": lower,
-            "upper": upper, "labels": labels_in(y) if labels is None else labels,
-            "allowed": allowed,
-        }  # fmt: skip
+        known = told(
+            y, labels=labels, allowed=allowed, errors=errors, projections=projections,
+            lower=lower, upper=upper, mask=mask,
+        )  # fmt: skip
         if not (isinstance(forget, Real) and 0.0 < float(forget) <= 1.0):
             raise DataError(f"forget is {forget!r}: it must be above 0, and 1 to forget nothing.")
         if hasattr(self, "mixture_"):

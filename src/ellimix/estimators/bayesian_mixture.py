@@ -21,7 +21,7 @@ from ellimix.escaping import escape
 from ellimix.estimators.batches import BatchMixture, weight_of
 from ellimix.estimators.callbacks import with_callbacks
 from ellimix.estimators.posterior import WithPosterior
-from ellimix.estimators.preparing import labels_in, prepared
+from ellimix.estimators.preparing import prepared, told
 from ellimix.estimators.prior import (
     checked_concentration,
     normal_wishart,
@@ -300,11 +300,10 @@ class BayesianGaussianMixture(WithPosterior, BatchMixture):
         FitWarning
             The best fit was interrupted.
         """
-        known: Known = {
-            "mask": mask, "errors": errors, "projections": projections, "lower": lower,
-            "upper": upper, "labels": labels_in(y) if labels is None else labels,
-            "allowed": allowed,
-        }  # fmt: skip
+        known = told(
+            y, labels=labels, allowed=allowed, errors=errors, projections=projections,
+            lower=lower, upper=upper, mask=mask,
+        )  # fmt: skip
         return self._fit(X, y, sample_weight, known)
 
     def _check_order(self, known: Known) -> None:

@@ -17,7 +17,7 @@ from ellimix.errors import DataError
 from ellimix.estimators.assuming import pseudo_of
 from ellimix.estimators.automatic import AUTO, MML, fit_automatically, is_open
 from ellimix.estimators.callbacks import with_callbacks
-from ellimix.estimators.preparing import labels_in
+from ellimix.estimators.preparing import told
 from ellimix.estimators.running import Asked, RunningMixture
 from ellimix.estimators.tasks import inference_of, tasks_of
 from ellimix.inference.posterior import Estimation
@@ -335,11 +335,10 @@ class GaussianMixture(RunningMixture):
             The best fit was interrupted, or a component collapsed: its last sound parameters
             were kept.
         """
-        known: Known = {
-            "mask": mask, "errors": errors, "projections": projections, "lower": lower,
-            "upper": upper, "labels": labels_in(y) if labels is None else labels,
-            "allowed": allowed,
-        }  # fmt: skip
+        known = told(
+            y, labels=labels, allowed=allowed, errors=errors, projections=projections,
+            lower=lower, upper=upper, mask=mask,
+        )  # fmt: skip
         return self._fit(X, y, sample_weight, known)
 
     def _inference(self) -> Estimation:

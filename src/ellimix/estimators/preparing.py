@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Unpack, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,13 @@ class Prepared:
         share = self.noise / self.total
         count = share / (1.0 - share) * float(statistics.n.sum())  # of a start on a sample, too
         return with_noise(statistics, count, self.box.middle)
+
+
+def told(y: Any, **given: Unpack[Known]) -> Known:
+    """What `fit` was told of its rows, with the labels that `y` may hold."""
+    if given.get("labels") is None:
+        given["labels"] = labels_in(y)
+    return given
 
 
 def labels_in(y: Any) -> Any:

@@ -19,7 +19,7 @@ from ellimix.errors import FitWarning, Status
 from ellimix.estimators.assuming import prior_of
 from ellimix.estimators.gaussian_mixture import GaussianMixture
 from ellimix.estimators.methods import MixtureMethods
-from ellimix.estimators.preparing import checked_source, labels_in
+from ellimix.estimators.preparing import checked_source, told
 from ellimix.estimators.verbose import print_step
 from ellimix.inference.priors import DEFAULT, Prior
 from ellimix.records import Array
@@ -231,11 +231,10 @@ class GaussianMixtureSearch(MixtureMethods):
             A close runner-up, a number of components at the edge of those tried, a column that is
             constant or looks like an id, a search that time or an interrupt ended.
         """
-        known: Known = {
-            "mask": mask, "errors": errors, "projections": projections, "lower": lower,
-            "upper": upper, "labels": labels_in(y) if labels is None else labels,
-            "allowed": allowed,
-        }  # fmt: skip
+        known = told(
+            y, labels=labels, allowed=allowed, errors=errors, projections=projections,
+            lower=lower, upper=upper, mask=mask,
+        )  # fmt: skip
         source, _ = checked_source(self, X, sample_weight, known, None)
         found = search(
             source,

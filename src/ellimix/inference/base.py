@@ -279,3 +279,14 @@ def with_noise(
         s2=np.concatenate([statistics.s2, np.zeros((1, *rest))]),
         center=np.concatenate([statistics.center, middle[None]]),
     )
+
+
+def outer_sums(amount: Array, shift: Array, moment: Moment) -> Array:
+    """amount_k shift_k shift_k^T for (..., k) and (..., k, d), of the shape of a second moment."""
+    match moment:
+        case Moment.DIAGONAL:
+            return np.asarray(amount[..., None] * shift**2)
+        case Moment.POOLED:
+            return np.asarray(np.einsum("...k,...ki,...kj->...ij", amount, shift, shift))
+        case Moment.FULL:
+            return np.asarray(amount[..., None, None] * shift[..., :, None] * shift[..., None, :])

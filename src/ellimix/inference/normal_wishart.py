@@ -138,20 +138,6 @@ class NormalWishart:
                 axes = "kij,...kij->...k" if each else "ij,...kij->...k"
                 return np.asarray(np.einsum(axes, self.scatter, precisions))
 
-    def distances(self, model: Parameters) -> Array:
-        """(m_k - m_0)^T Sigma_k^-1 (m_k - m_0), (..., k)."""
-        away, factor = model.means - self.mean, model.covariance.factor
-        match model.covariance.structure:
-            case Structure.SPHERICAL:
-                scaled = away * factor[..., None]
-            case Structure.DIAGONAL:
-                scaled = away * factor
-            case Structure.SHARED:
-                scaled = away @ factor
-            case Structure.FULL:
-                scaled = np.einsum("...ki,...kij->...kj", away, factor)
-        return np.asarray((scaled**2).sum(axis=-1))
-
 
 _N_AXES: Final = {
     Structure.SPHERICAL: 0,
@@ -342,7 +328,9 @@ class Conjugate:
         nu, beta = model.hyper.degrees, model.hyper.mean_precision
         ratio = prior.mean_precision / beta
         means = 0.5 * (d * (ratio - 1.0 - np.log(ratio)))
-        means = means + 0.5 * prior.mean_precision * prior.distances(model)
+        means = means + 0.5 * prior.mean_precision * model.covariance.lengths(
+            model.means - prior.mean
+        )
         # log|C| - log|C_0| of the inverse scales, times nu_0 / 2; the digammas; and the traces
         log_det = prior.log_det(self.family.structure)
         volume = model.covariance.log_det + d * np.log(nu) - log_det

@@ -85,7 +85,9 @@ class Pointed:
         d, nu = prior.n_features, prior.degrees
         log_det = model.covariance.log_det
         means = 0.5 * (d * (LOG_2PI - np.log(prior.mean_precision)) + log_det)
-        means = means + 0.5 * prior.mean_precision * prior.distances(model)
+        means = means + 0.5 * prior.mean_precision * model.covariance.lengths(
+            model.means - prior.mean
+        )
         # log Z of the inverse Wishart or inverse gamma distributions of scatter C_0
         constant = 0.5 * nu * (d * np.log(2.0) - prior.log_det(self.family.structure))
         constant = constant + self.law.log_gamma(np.asarray(nu), d)

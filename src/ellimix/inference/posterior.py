@@ -9,7 +9,13 @@ import numpy as np
 
 from ellimix.covariance.base import Covariance, Family, Structure
 from ellimix.covariance.triangular import NDArrayBool
-from ellimix.inference.base import Parameters, noise_moment, plug_in, without_noise
+from ellimix.inference.base import (
+    Parameters,
+    noise_moment,
+    outer_sums,
+    plug_in,
+    without_noise,
+)
 from ellimix.inference.box import Box
 from ellimix.inference.held import TINY, Held
 from ellimix.inference.likelihood import (
@@ -116,8 +122,8 @@ class MaximumAPosteriori:
         means = own + (kappa / (n + kappa))[..., None] * (prior.mean - own)
         if self.held is not None:
             means = np.where(self.held.placed[:, None], self.held.means, means)
-        scatter = scatter + _between(n, own - means, moment)
-        scatter = scatter + _between(np.broadcast_to(kappa, n.shape), means - prior.mean, moment)
+        scatter = scatter + outer_sums(n, own - means, moment)
+        scatter = scatter + outer_sums(np.broadcast_to(kappa, n.shape), means - prior.mean, moment)
         given = prior.scatter.sum(axis=0) if moment is Moment.POOLED else prior.scatter
         return means, scatter + given
 
@@ -132,24 +138,12 @@ class MaximumAPosteriori:
         if model.noise is not None:
             value = value + _weighted_logs(np.array([prior.noise]), model.noise[..., None])
         spread = np.add.reduce(prior.powers * covariance.log_det, axis=-1)
-        spread = spread + np.add.reduce(prior.shrinkage * self._distances(model), axis=-1)
+        spread = spread + np.add.reduce(
+            prior.shrinkage * covariance.lengths(model.means - prior.mean), axis=-1
+        )
         spread = spread + _traces(covariance, prior.scatter)
         out = np.asarray(value - 0.5 * spread)
         return float(out) if out.ndim == 0 else out
-
-    def _distances(self, model: Parameters) -> Array:
-        """Squared Mahalanobis distances (..., k) of the means to those of the prior."""
-        shift, factor = model.means - self.prior.mean, model.covariance.factor
-        match model.covariance.structure:
-            case Structure.SPHERICAL:
-                turned = shift * factor[..., None]
-            case Structure.DIAGONAL:
-                turned = shift * factor
-            case Structure.SHARED:
-                turned = shift @ factor
-            case Structure.FULL:
-                turned = (shift[..., None, :] @ factor)[..., 0, :]
-        return np.asarray(np.add.reduce(turned**2, axis=-1))
 
     def n_held(self) -> int:
         """How many of the mixture's parameters are not estimated."""
@@ -174,18 +168,6 @@ def assuming(
     """The same for k components, where a prior may be known for any number of them."""
     prior = None if assumed is None else assumed.of(family, k, box is not None)
     return estimation(family, reg_covar, box, prior)
-
-
-def _between(amount: Array, shift: Array, moment: Moment) -> Array:
-    """Sum of amount shift shift^T, of the shape that `moment` says."""
-    match moment:
-        case Moment.DIAGONAL:
-            return np.asarray(amount[..., None] * shift**2)
-        case Moment.POOLED:
-            return np.asarray(np.einsum("...k,...ki,...kj->...ij", amount, shift, shift))
-        case Moment.FULL:
-            outer = shift[..., :, None] * shift[..., None, :]
-            return np.asarray(amount[..., None, None] * outer)
 
 
 def _weighted_logs(amount: Array, share: Array) -> Array:

@@ -22,7 +22,7 @@ from typing import final
 import numpy as np
 
 from ellimix.covariance.base import Family, Structure
-from ellimix.inference.base import LOG_2PI, Hyperparameters, Parameters
+from ellimix.inference.base import LOG_2PI, Hyperparameters, Parameters, outer_sums
 from ellimix.inference.held import TINY
 from ellimix.inference.likelihood import check_range, pseudo_scatter
 from ellimix.inference.mixing import (
@@ -112,7 +112,9 @@ class VariationalBayes:
         away = statistics.center - prior.mean + statistics.s1 / filled.n[..., None]
         precision = prior.mean_precision + n
         means = prior.mean + (n / precision)[..., None] * away
-        scatter = filled.scatter() + _outer(n * prior.mean_precision / precision, away, self.moment)
+        scatter = filled.scatter() + outer_sums(
+            n * prior.mean_precision / precision, away, self.moment
+        )
         if self.reg_covar > 0.0:
             amount = self.reg_covar * n
             scatter = scatter + pseudo_scatter(amount, means.shape[-1], self.moment)
@@ -198,14 +200,3 @@ def without_constants(model: Parameters, entropy: float) -> float:
     return float(
         entropy + volumes.sum() + log_normaliser(concentration) - 0.5 * d * np.log(beta).sum()
     )
-
-
-def _outer(amount: Array, away: Array, moment: Moment) -> Array:
-    """amount_k away_k away_k^T, (..., k, d, d); its diagonal, or its sum over k."""
-    match moment:
-        case Moment.DIAGONAL:
-            return np.asarray(amount[..., None] * away**2)
-        case Moment.POOLED:
-            return np.asarray(np.einsum("...k,...ki,...kj->...ij", amount, away, away))
-        case Moment.FULL:
-            return np.asarray(amount[..., None, None] * away[..., :, None] * away[..., None, :])
