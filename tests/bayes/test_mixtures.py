@@ -44,9 +44,15 @@ def test_the_posterior_is_that_of_one_normal(family, weight):
 
 
 def test_the_bound_is_the_evidence():
-    model = fitted(covariance_type="VVV", tol=1e-12)
+    model = fitted(
+        covariance_type="VVV", tol=1e-12, weight_concentration_prior_type="dirichlet_distribution"
+    )
     expected = PRIOR.log_evidence(ROWS)
     assert model.lower_bound_ * len(ROWS) == pytest.approx(expected, rel=1e-10)
+    # a Dirichlet process has more components: that all rows are of the first has a probability
+    process = fitted(covariance_type="VVV", tol=1e-12, weight_concentration_prior=1.0)
+    away = expected - process.lower_bound_ * len(ROWS)
+    assert away == pytest.approx(np.log(len(ROWS) + 1.0), rel=1e-9)
     one, d, n = PRIOR.update(ROWS), 2, len(ROWS)
     by_hand = (
         -0.5 * n * d * np.log(np.pi)
