@@ -23,6 +23,7 @@ from ellimix.estimators.callbacks import with_callbacks
 from ellimix.estimators.posterior import WithPosterior
 from ellimix.estimators.preparing import prepared, told
 from ellimix.estimators.prior import (
+    check_same,
     checked_concentration,
     normal_wishart,
     weight_prior,
@@ -325,7 +326,7 @@ class BayesianGaussianMixture(WithPosterior, BatchMixture):
         tol, fast = self.tol / weight_of(source), acceleration_of(self)
         if self.warm_start and hasattr(self, "converged_"):
             check_warm_start(self, rule.family, k, source.n_features)
-            self._check_same(rule)
+            check_same(self, rule)
             old, before = self.mixture_.parameters, self.lower_bound_
             return [Task(inference, old, tol, self.max_iter, before, "warm", fast)]
         start = start_of(self)
@@ -399,21 +400,6 @@ class BayesianGaussianMixture(WithPosterior, BatchMixture):
             np.asarray(self.covariance_prior_),
         )
         return Priors(self._weight_prior(), components)
-
-    def _check_same(self, rule: Rule) -> None:
-        old, hyper = self.mixture_.rule, self.mixture_.parameters.hyper
-        columns = 2 if self.weight_concentration_prior_type == PROCESS else 1
-        if old is None or hyper is None:
-            raise ValueError(
-                "warm_start=True goes on from the last fit's posterior, and parameters that were "
-                "assigned have none. Set warm_start=False to begin anew."
-            )
-        if old.name != rule.name or hyper.concentration.shape[-1] != columns:
-            raise ValueError(
-                f"warm_start=True goes on from the last fit's posterior, which is {old.name!r}; "
-                f"now {rule.name!r} with a {self.weight_concentration_prior_type} is asked for. "
-                "Set warm_start=False to begin anew."
-            )
 
     @classmethod
     def from_mixture(cls, mixture: Mixture) -> Self:

@@ -229,3 +229,20 @@ def _numbers(given: Any, what: str) -> Array:
     if not np.isfinite(array).all():
         raise DataError(f"{what} contains NaN or infinite numbers.")
     return array
+
+
+def check_same(estimator: Any, rule: Rule) -> None:
+    """Raise ValueError where the last fit's posterior is of another kind."""
+    old, hyper = estimator.mixture_.rule, estimator.mixture_.parameters.hyper
+    columns = 2 if estimator.weight_concentration_prior_type == "dirichlet_process" else 1
+    if old is None or hyper is None:
+        raise ValueError(
+            "warm_start=True goes on from the last fit's posterior, and parameters that were "
+            "assigned have none. Set warm_start=False to begin anew."
+        )
+    if old.name != rule.name or hyper.concentration.shape[-1] != columns:
+        raise ValueError(
+            f"warm_start=True goes on from the last fit's posterior, which is {old.name!r}; "
+            f"now {rule.name!r} with a {estimator.weight_concentration_prior_type} is asked for. "
+            "Set warm_start=False to begin anew."
+        )
