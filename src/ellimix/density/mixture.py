@@ -265,7 +265,7 @@ class Mixture:
     def score_rows(self, source: Source, engine: Engine | None = None) -> Scores:
         """Labels, log-likelihood and certainty of all rows, in one pass."""
         potentials = self.potentials
-        used = suited(engine or self._engine(source.n_rows), source)
+        used = suited(engine or self._engine(source.n_rows, source.n_patterns), source)
         labels = np.empty(source.n_rows, dtype=np.int64)
 
         def step(block: Block) -> tuple[float, float, float, float]:
@@ -304,7 +304,7 @@ class Mixture:
     ) -> None:
         """Call ``step`` for every block; without threads where there is one small one."""
         source = MemorySource(rows, detail=detail)
-        engine = suited(self._engine(rows.shape[0]), source)
+        engine = suited(self._engine(rows.shape[0], source.n_patterns), source)
         if rows.size <= FEW_VALUES:
             step(engine, Block(rows, None, detail=detail))
             return
@@ -312,10 +312,11 @@ class Mixture:
             cut = replace(source, tile=engine.block_rows(source.n_features))
             deque(cut.each(lambda block: step(engine, block)), maxlen=0)
 
-    def _engine(self, n_rows: int) -> Engine:
-        """The engine for one pass over so many rows."""
+    def _engine(self, n_rows: int, patterns: int) -> Engine:
+        """The engine for one pass over so many rows, with so many patterns of missing values."""
         full = self.covariance.structure.factor is not Factor.DIAGONAL
-        return choose("auto", n_rows, self.n_features, self.n_components, full, passes=1)
+        shape = n_rows, self.n_features, self.n_components, full
+        return choose("auto", *shape, passes=1, patterns=patterns)
 
     def sample(
         self, n: int, rng: np.random.Generator | int | None = None

@@ -89,7 +89,7 @@ def choose(
     passes : int
         Passes over the rows.
     patterns : int
-        In how many ways rows lack values: NumPy takes them one after another.
+        In how many ways rows lack values: NumPy takes them one after another, block by block.
 
     Raises
     ------
@@ -99,5 +99,8 @@ def choose(
     if name != "auto":
         return ENGINES[name]
     work = float(n_rows) * components * ((d * d if full else 0) + 8 * d + 40)
-    work = passes * (work + patterns * PATTERN)
+    if patterns:
+        rows = ENGINES["numpy"].block_rows(d)
+        work += -(-n_rows // rows) * min(patterns, rows) * PATTERN
+    work *= passes
     return ENGINES["numba" if work >= COMPILED_FROM and has_numba() else "numpy"]

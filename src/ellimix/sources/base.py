@@ -43,6 +43,11 @@ class Source(Protocol):
         """Whether values are missing, or something besides the values is known of the rows."""
         ...
 
+    @property
+    def n_patterns(self) -> int:
+        """In how many ways rows lack values; 0 where all is known of them."""
+        ...
+
     def placed(self, engine: Engine) -> Source:
         """The same rows in blocks that suit an engine, laid out for it within a stated budget."""
         ...
