@@ -8,7 +8,7 @@ of the data, between the clusters. Only starts see these rows: fits see what is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import final
 
 import numpy as np
@@ -82,7 +82,9 @@ def completed(source: MemorySource, engine: Engine) -> MemorySource:
     >>> bool(abs(whole[20, 1] - 2.0 * whole[20, 0]) < 0.1)
     True
     """
-    known = replace(source, layouts=None, placed_for="", detail=besides_prior(source.detail))
+    if not source.incomplete:
+        return source
+    known = replace(without_prior(source), layouts=None, placed_for="")
     if not known.incomplete:
         return known
     drawn = known.part(_fit_rows(known))
@@ -103,13 +105,13 @@ def completed(source: MemorySource, engine: Engine) -> MemorySource:
     return replace(known, rows=rows, detail=None)
 
 
-def besides_prior(detail: Detail | None) -> Detail | None:
-    """What is known besides values and components; None where that is nothing."""
-    if detail is None:
-        return None
-    rest = replace(detail, prior=None)
-    parts = (rest.errors, rest.projections, rest.lower, rest.upper)
-    return None if all(part is None for part in parts) else rest
+def without_prior(source: MemorySource) -> MemorySource:
+    """The source with what is known of its rows besides their components."""
+    if source.detail is None or source.detail.prior is None:
+        return source
+    detail = replace(source.detail, prior=None)
+    nothing = all(getattr(detail, part.name) is None for part in fields(detail))
+    return replace(source, layouts=None, placed_for="", detail=None if nothing else detail)
 
 
 @final

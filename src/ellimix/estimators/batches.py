@@ -154,7 +154,7 @@ class BatchMixture(RunningMixture):
             prior = posterior_as_prior(old, rule, self._given_prior())
         self._pending = prior
         inference = VariationalBayes(rule, prior.weights, prior.components, float(self.reg_covar))
-        tol, fast = self.tol / weight_of(source), acceleration_of(self)
+        tol, fast = self.tol / source.total_weight, acceleration_of(self)
         notes = (self._said(forget),)
         return [Task(inference, old, tol, self.max_iter, -np.inf, "posterior", fast, notes)]
 
@@ -202,7 +202,7 @@ class BatchMixture(RunningMixture):
     ) -> None:
         """Write the fitted attributes, and how much the posterior rests on."""
         super()._keep(best, reports, source, engine)
-        later, seen = self.__dict__.pop("_pending", None), weight_of(source)
+        later, seen = self.__dict__.pop("_pending", None), source.total_weight
         if later is None:
             self.__dict__.pop("_batch_priors", None)
             self.n_batches_, self.n_seen_ = 1, seen
@@ -210,8 +210,3 @@ class BatchMixture(RunningMixture):
             before = vars(self).get("n_batches_", 0), vars(self).get("n_seen_", 0.0)
             self._batch_priors = later
             self.n_batches_, self.n_seen_ = before[0] + 1, before[1] + seen
-
-
-def weight_of(source: MemorySource) -> float:
-    """The weight of all rows."""
-    return float(source.n_rows if source.weight is None else source.weight.sum())

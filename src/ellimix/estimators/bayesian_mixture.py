@@ -18,7 +18,7 @@ from ellimix.em import Task
 from ellimix.engines import NAMES, Engine
 from ellimix.errors import DataError
 from ellimix.escaping import escape
-from ellimix.estimators.batches import BatchMixture, weight_of
+from ellimix.estimators.batches import BatchMixture
 from ellimix.estimators.callbacks import with_callbacks
 from ellimix.estimators.posterior import WithPosterior
 from ellimix.estimators.preparing import prepared, told
@@ -27,7 +27,6 @@ from ellimix.estimators.prior import (
     checked_concentration,
     normal_wishart,
     weight_prior,
-    whole_rows,
 )
 from ellimix.estimators.tasks import acceleration_of, check_warm_start, start_of
 from ellimix.estimators.verbose import print_moves
@@ -320,17 +319,17 @@ class BayesianGaussianMixture(WithPosterior, BatchMixture):
         """The fits to run."""
         k, random = int(self.n_components), check_random_state(self.random_state)
         rule = self._rule(source.n_features)
-        prior = normal_wishart(self, rule, source, whole_rows(source, engine), engine)
+        start = start_of(self)
+        ready = prepared(source, engine, start, k, False, random)
+        prior = normal_wishart(self, rule, source, ready.source, engine)
         self._keep_prior(prior)
         inference = self._inference_with(rule, Priors(self._weight_prior(), prior))
-        tol, fast = self.tol / weight_of(source), acceleration_of(self)
+        tol, fast = self.tol / source.total_weight, acceleration_of(self)
         if self.warm_start and hasattr(self, "converged_"):
             check_warm_start(self, rule.family, k, source.n_features)
             check_same(self, rule)
             old, before = self.mixture_.parameters, self.lower_bound_
             return [Task(inference, old, tol, self.max_iter, before, "warm", fast)]
-        start = start_of(self)
-        ready = prepared(source, engine, start, k, False, random)
         # a component of one row has a covariance here: the prior's, whatever the floor
         floor = float(self.reg_covar) or 1.0
         beginning = Beginning(ready.source, engine, k, inference.moment, floor, random)

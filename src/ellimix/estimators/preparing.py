@@ -137,9 +137,9 @@ def prepared(
     noise : bool or array-like of shape (n,)
     random : RandomState
     """
-    whole = completed(source, engine) if source.incomplete else source
+    whole = completed(source, engine)
     prior = None if source.detail is None else source.detail.prior
-    total = float(source.n_rows if source.weight is None else source.weight.sum())
+    total = source.total_weight
     if noise is False:
         if prior is not None:
             start = Constrained(start, prior)
@@ -152,8 +152,8 @@ def prepared(
         start = start.part(kept)
     if prior is not None:
         start = Constrained(start, prior[kept])
-    weight = np.ones(clutter.size) if source.weight is None else source.weight
-    return Prepared(begun, start, box, max(float(weight @ clutter), LEAST * total), total)
+    noisy = max(float(source.weights @ clutter), LEAST * total)
+    return Prepared(begun, start, box, noisy, total)
 
 
 def _clutter(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from ellimix.completion import besides_prior, completed
+from ellimix.completion import without_prior
 from ellimix.covariance import parse
 from ellimix.covariance.base import Structure
 from ellimix.covariance.triangular import precision_factors
@@ -111,7 +110,7 @@ def moments(source: MemorySource, whole: MemorySource, engine: Engine) -> tuple[
     like, the maximum likelihood estimate of one Gaussian, times n / (n - 1).
     """
     rows = np.asarray(whole.rows, dtype=np.float64)
-    weight = np.ones(rows.shape[0]) if source.weight is None else source.weight
+    weight = source.weights
     total = float(weight.sum())
     used = weight > 0.0
     mean = (weight[used] @ rows[used]) / total
@@ -121,7 +120,7 @@ def moments(source: MemorySource, whole: MemorySource, engine: Engine) -> tuple[
     scatter[:, np.ptp(rows[used], axis=0) == 0.0] = 0.0
     scatter[np.ptp(rows[used], axis=0) == 0.0] = 0.0
     freedom = max(total - 1.0, 0.5 * total)
-    known = replace(source, layouts=None, placed_for="", detail=besides_prior(source.detail))
+    known = without_prior(source)
     if not known.incomplete:
         return mean, scatter / freedom
     found = _one_gaussian(known, engine, mean, scatter / total)
@@ -144,11 +143,6 @@ def _one_gaussian(
     task = Task(MaximumLikelihood(parse("VVV"), floor), start, TOL, MOST)
     (report,) = run(source, engine, [task])
     return report.mixture.parameters if report.sound and report.mixture is not None else None
-
-
-def whole_rows(source: MemorySource, engine: Engine) -> MemorySource:
-    """The rows, filled in where something is missing."""
-    return completed(source, engine) if source.incomplete else source
 
 
 def _mean(given: Any, d: int) -> Array:

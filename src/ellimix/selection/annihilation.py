@@ -168,7 +168,7 @@ def annihilate(
     >>> found.n_components
     3
     """
-    plain, whole = engine, completed(source, engine) if source.incomplete else source
+    plain, whole = engine, completed(source, engine)
     begun, engine = whole.placed(plain), suited(plain, source)
     placed = source.placed(engine) if source.incomplete else begun
     weight, usable = _counted(placed)

@@ -26,7 +26,7 @@ def in_order(source: MemorySource) -> MemorySource:
     that, too, and stay as many as they are.
     """
     rows = np.asarray(source.rows, dtype=np.float64) + 0.0  # -0 is 0
-    weight = np.ones(rows.shape[0]) if source.weight is None else source.weight
+    weight = source.weights
     plain = MemorySource(rows, weight, None, source.threads, detail=source.detail)
     if source.weight is not None:
         plain = plain.part(np.flatnonzero(weight > 0.0))

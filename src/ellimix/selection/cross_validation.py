@@ -135,7 +135,7 @@ def cross_validate(
         Interrupted: part of the folds is no score.
     """
     fold = draw_folds(source, folds, random)
-    weight = np.ones(source.n_rows) if source.weight is None else source.weight
+    weight = source.weights
     by_fold = np.empty((folds, len(models)))
     failures: list[list[str]] = [[] for _ in models]
     for f in range(folds):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
@@ -11,7 +11,7 @@ from ellimix.attempts.base import Start
 from ellimix.completion import completed
 from ellimix.engines.base import Engine
 from ellimix.inference.box import Box
-from ellimix.records import Array, Detail
+from ellimix.records import Array
 from ellimix.selection.beginnings import of_labels
 from ellimix.sources.labelled import labels_of
 from ellimix.sources.memory import MemorySource
@@ -39,15 +39,6 @@ class Ground:
     clutter: float = 0.0
 
 
-def whole_rows(source: MemorySource, engine: Engine) -> MemorySource:
-    """The rows filled in, where not all is known of them; without their labels."""
-    detail = source.detail
-    if detail is not None and detail.prior is not None:
-        detail = replace(detail, prior=None)
-        source = replace(source, detail=None if detail == Detail() else detail)
-    return completed(source, engine) if source.incomplete else source
-
-
 def ground_of(
     source: MemorySource, engine: Engine, box: Box | None, random: np.random.RandomState
 ) -> Ground:
@@ -63,9 +54,9 @@ def ground_of(
         for those with a label.
     random : RandomState
     """
-    whole = whole_rows(source, engine)
+    whole = completed(source, engine)
     rows = np.asarray(whole.rows, dtype=np.float64)
-    weight = np.ones(len(rows)) if source.weight is None else source.weight
+    weight = source.weights
     if box is None:
         return Ground(rows, weight)
     clean = ~cleaned(rows, source.weight, random) | (labels_of(source) >= 0)
@@ -77,8 +68,8 @@ def ground_of(
 def classes_of(source: MemorySource, engine: Engine) -> Start:
     """Counts, means and scatter of the labelled rows of each group; empty where none are."""
     labels = labels_of(source)
-    rows = np.asarray(whole_rows(source, engine).rows, dtype=np.float64)
-    weight = np.ones(len(rows)) if source.weight is None else source.weight
+    rows = np.asarray(completed(source, engine).rows, dtype=np.float64)
+    weight = source.weights
     prior = None if source.detail is None else source.detail.prior
     g, d = 0 if prior is None else prior.shape[1] - 1, rows.shape[1]
     n, means, scatter = np.zeros(g), np.zeros((g, d)), np.zeros((g, d, d))
@@ -92,5 +83,5 @@ def classes_of(source: MemorySource, engine: Engine) -> Start:
 def noise_box(source: MemorySource, engine: Engine) -> Box:
     """The box in which the noise of a search is uniform: one for all models."""
     projected = source.detail is not None and source.detail.projections is not None
-    rows = whole_rows(source, engine).rows if projected else source.rows
+    rows = completed(source, engine).rows if projected else source.rows
     return box_of(rows, source.weight, not bool(np.isnan(rows).any()))

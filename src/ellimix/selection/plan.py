@@ -225,11 +225,6 @@ def _over_all(portfolio: Portfolio, board: Board, keys: Sequence[Key], plan: Pla
         portfolio.to_the_end(portfolio.exchange(set(keys[: plan.effort.cells])))
 
 
-def total_weight(source: MemorySource) -> float:
-    """Sum of the row weights."""
-    return float(source.n_rows if source.weight is None else source.weight.sum())
-
-
 def engine_for(
     source: MemorySource, name: str, families: Sequence[Family], components: Sequence[int]
 ) -> Engine:
@@ -268,7 +263,7 @@ def runner_for(
     used = ENGINES["numpy"]
     if plain or not alone:
         used = engine_for(source, engine, board.families, board.components)
-    placed, weight = Placed.made(source, used, box is not None), total_weight(source)
+    placed, weight = Placed.made(source, used, box is not None), source.total_weight
     if placed.groups:
         classes = classes_of(source, used)
         return LabelledRunner(placed, classes, reg_covar, weight, box, prior=prior)

@@ -27,7 +27,7 @@ from ellimix.selection.grain import observation
 from ellimix.selection.ground import ground_of, noise_box
 from ellimix.selection.guard import Guard
 from ellimix.selection.notes import about
-from ellimix.selection.plan import SAMPLE, Plan, engine_for, on_all, runner_for, total_weight
+from ellimix.selection.plan import SAMPLE, Plan, engine_for, on_all, runner_for
 from ellimix.selection.portfolio import LIGHT, Effort
 from ellimix.selection.spread import spread_of
 from ellimix.selection.verdicts import Judge
@@ -177,14 +177,14 @@ def search(
     rows, tried = in_order(source), sorted(set(components))
     one = choose(engine, rows.n_rows, rows.n_features, 1, full=True)
     box = noise_box(rows, one) if noise else None
-    weight, unit = total_weight(rows), observation(rows)
+    weight, unit = rows.total_weight, observation(rows)
     assumed = _assumed(prior, rows, one)
     setting = Setting(guard, grid_of(source), unit, rows.n_features, weight, box, prior=assumed)
     reg_covar = reg_covar or floor_of(rows)
     part = sampled(rows, random)
     whole = part is rows
     ground = ground_of(part, one, box, random)
-    own = replace(setting, weight=total_weight(part), clutter=ground.clutter)
+    own = replace(setting, weight=part.total_weight, clutter=ground.clutter)
     groups = Placed(rows, one).groups
     board = Board(families, [k for k in tried if k >= groups], own)
     say = tell or _quiet

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-
 import numpy as np
 
-from ellimix.completion import completed
+from ellimix.completion import completed, without_prior
 from ellimix.covariance import parse
 from ellimix.em import Task, run
 from ellimix.engines.base import Engine
@@ -51,18 +49,15 @@ def spread_of(source: MemorySource, engine: Engine) -> Spread:
     >>> found.mean, found.covariance
     (array([0.75]), array([[0.25]]))
     """
-    if source.detail is not None and source.detail.prior is not None:  # of components, not rows
-        rest = replace(source.detail, prior=None)
-        known = any(getattr(rest, part.name) is not None for part in fields(rest))
-        source = replace(source, detail=rest if known else None, layouts=None, placed_for="")
-    weight = np.ones(source.n_rows) if source.weight is None else source.weight
-    total = float(weight.sum())
+    source, total = without_prior(source), source.total_weight
     if not total > 1.0:
         raise DataError(
             f"The default prior takes its scale from the rows, but their weights sum to {total:g}: "
             "a spread needs more than one row, so give the prior's scale and mean."
         )
-    found = _of_one_gaussian(source, engine) if source.incomplete else _of(source.rows, weight)
+    found = (
+        _of_one_gaussian(source, engine) if source.incomplete else _of(source.rows, source.weights)
+    )
     return Spread(found.mean, found.covariance * (total / (total - 1.0)))
 
 

@@ -159,7 +159,7 @@ def counted(source: MemorySource) -> tuple[MemorySource, int]:
             nothing &= (detail.prior == detail.prior[:, :1]).all(axis=1)
     if not nothing.any():
         return source, 0
-    weight = np.ones(source.n_rows) if source.weight is None else source.weight
+    weight = source.weights
     if not (weight[~nothing] > 0.0).any():
         raise DataError("No row that counts has anything observed: all values are missing.")
     lost = int(np.count_nonzero(nothing & (weight > 0.0)))
@@ -170,8 +170,7 @@ def missing_share(source: MemorySource) -> Array:
     """Of each column's values, in rows that count, the share that is NaN: (p,)."""
     if not source.incomplete:
         return np.zeros(source.rows.shape[1])
-    weight = source.weight if source.weight is not None else np.ones(source.n_rows)
-    return np.asarray(weight @ np.isnan(source.rows) / weight.sum())
+    return np.asarray(source.weights @ np.isnan(source.rows) / source.total_weight)
 
 
 def check_columns(source: MemorySource, names: Sequence[str] | None) -> None:

@@ -111,6 +111,16 @@ class MemorySource:
         return self.weight is not None
 
     @property
+    def weights(self) -> Array:
+        """The row weights, (n,); 1 each where none were given."""
+        return np.ones(self.n_rows) if self.weight is None else self.weight
+
+    @property
+    def total_weight(self) -> float:
+        """Their sum."""
+        return float(self.n_rows if self.weight is None else self.weight.sum())
+
+    @property
     def _size(self) -> int:
         return self.tile or block_rows(self.n_features)
 
