@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ellimix.estimators.select import select
     from ellimix.inference.priors import Prior
     from ellimix.persist import load, save
+    from ellimix.plots.kinds import plot
     from ellimix.report import FitReport
     from ellimix.selection.combining import ClusterTree, combine
 
@@ -58,6 +59,7 @@ _HOMES = {
     "combine": "ellimix.selection.combining",
     "Prior": "ellimix.inference.priors",
     "load": "ellimix.persist",
+    "plot": "ellimix.plots.kinds",
     "save": "ellimix.persist",
     "Status": "ellimix.errors",
     "EllimixError": "ellimix.errors",
@@ -96,6 +98,7 @@ __all__ = [
     "datasets",
     "errors",
     "load",
+    "plot",
     "plots",
     "save",
     "select",
