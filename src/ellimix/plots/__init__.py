@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from ellimix.plots.clusters import ClustersDisplay, clusters
 from ellimix.plots.combining import entropy_plot, merge_tree
+from ellimix.plots.density import DensityDisplay
 from ellimix.plots.display import Display
 from ellimix.plots.kinds import BACKENDS, KINDS, plot
 from ellimix.plots.normal import posterior_plot
+from ellimix.plots.pairs import PairsDisplay
 from ellimix.plots.posterior import posterior_intervals_plot
 from ellimix.plots.scene import Scene
 from ellimix.plots.selection import selection_plot, slope_plot
@@ -15,7 +17,9 @@ __all__ = [
     "BACKENDS",
     "KINDS",
     "ClustersDisplay",
+    "DensityDisplay",
     "Display",
+    "PairsDisplay",
     "Scene",
     "clusters",
     "entropy_plot",

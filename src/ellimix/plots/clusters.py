@@ -19,6 +19,7 @@ from ellimix.plots.views import Features, View, separation, view
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MANY = 10  # entries of a legend inside of a panel
 __all__ = ["MOST_POINTS", "ClustersDisplay", "clusters", "clusters_scene", "separation", "style"]
 
 
@@ -31,7 +32,7 @@ def clusters(model: Any, X: Any, *, features: Features = None, ax: Axes | None =
     ----------
     model : fitted estimator, search or Mixture
     X : array-like of shape (n, d)
-    features : two numbers or names of features, or "plane", optional
+    features : one or two numbers or names of features, or "plane", optional
     ax : matplotlib Axes, optional
 
     Returns
@@ -72,7 +73,7 @@ def clusters_scene(model: Any, X: Any = None, *, features: Features = None) -> S
         The rows to draw, with NaN for missing values; without, the ellipses are drawn alone. Of
         fewer than 100,000, at most 20,000 are drawn, at random, and those of which no value that
         is shown is known are not: the title says how many are.
-    features : two numbers or names of features, or "plane", optional
+    features : one or two numbers or names of features, or "plane", optional
         By default the two of which the largest share of the variance lies between the components:
         the axes keep their units, and rows with missing values their ticks. "plane" is the plane
         that separates the components best (`ellimix.plots.views.plane`): a row with a missing
@@ -104,8 +105,14 @@ def _scatter(mixture: Mixture, looked: View, drawn: Crowd, title: str) -> Panel:
     shown: list[Mark] = [*marks(mixture, looked, drawn, (x, y)), *outlines(mixture, looked)]
     return Panel(
         tuple(shown), title, Axis(looked.labels[0], x), Axis(looked.labels[1], y),
-        legend=Legend("component"),
+        legend=legend(mixture),
     )  # fmt: skip
+
+
+def legend(mixture: Mixture) -> Legend:
+    """The components' legend: beside the panel where it is long."""
+    entries = mixture.n_components + (mixture.box is not None)
+    return Legend("component", "best" if entries <= MANY else "outside")
 
 
 def outlines(mixture: Mixture, looked: View) -> list[Mark]:
@@ -127,7 +134,7 @@ def _curves(mixture: Mixture, looked: View, drawn: Crowd, title: str) -> Panel:
     limits = (float(at[0]), float(at[-1]))
     return Panel(
         shown, title, Axis(looked.labels[0], limits),
-        Axis("density", one_feature.heights(shown)), legend=Legend("component"),
+        Axis("density", one_feature.heights(shown)), legend=legend(mixture),
     )  # fmt: skip
 
 

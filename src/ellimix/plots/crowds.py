@@ -49,7 +49,9 @@ class Crowd:
 def crowd(rows: Array, view: View, most: int = MOST_POINTS) -> Crowd:
     """The rows to draw, at most `most` of them, or all where they are counted in cells."""
     seen = rows[~np.isnan(view.of(rows)).all(axis=1)]
-    binned = len(seen) >= MANY and len(view.labels) == 2
+    if len(view.labels) == 1:  # counted in bars
+        return Crowd(seen, len(rows), False)
+    binned = len(seen) >= MANY
     return Crowd(seen if binned else subset(seen, most), len(rows), binned)
 
 
@@ -71,9 +73,9 @@ def marks(
         image = _image(mixture, drawn.rows[whole], seen[whole], limits)
         part = subset(drawn.rows[~whole])
         ticks = _rugs(mixture, view.of(part), _owners(mixture, part))
-        return (image, *_keys(mixture), *ticks)
+        return (image, *keys(mixture), *ticks)
     if not len(drawn.rows):
-        return _keys(mixture)
+        return keys(mixture)
     shares = mixture.responsibilities(drawn.rows)
     return (*_points(mixture, seen, shares, scale), *_rugs(mixture, seen, shares.argmax(axis=1)))
 
@@ -102,7 +104,7 @@ def _looks(mixture: Mixture) -> Iterator[tuple[int, str, str, str]]:
         yield k, labels.noise(mixture), colors.NOISE, "o"
 
 
-def _keys(mixture: Mixture) -> tuple[Points, ...]:
+def keys(mixture: Mixture) -> tuple[Points, ...]:
     """No points, for the legend alone."""
     nowhere = np.empty((0, 2))
     return tuple(

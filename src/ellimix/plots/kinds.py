@@ -9,12 +9,14 @@ from typing import Any, Final, TypeVar
 from ellimix.errors import DataError
 from ellimix.plots import interactive
 from ellimix.plots.clusters import ClustersDisplay
+from ellimix.plots.density import DensityDisplay
 from ellimix.plots.display import Display
+from ellimix.plots.pairs import PairsDisplay
 
 Value = TypeVar("Value")
 
 KINDS: Final[Mapping[str, type[Display]]] = MappingProxyType(
-    {kind.name: kind for kind in (ClustersDisplay,)}
+    {kind.name: kind for kind in (ClustersDisplay, DensityDisplay, PairsDisplay)}
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -14,7 +14,7 @@ from ellimix.errors import DataError
 from ellimix.plots.labels import short
 from ellimix.records import Array
 
-Features = Sequence[int | str] | Literal["plane"] | None
+Features = Sequence[int | str] | Literal["plane"] | int | str | None
 EVEN = 1e-9  # a direction that separates by less than this share of the best separates nothing
 
 
@@ -55,14 +55,14 @@ def view(mixture: Mixture, features: Features = None) -> View:
     Parameters
     ----------
     mixture : Mixture
-    features : two numbers or names of features, "plane", or None
+    features : one or two numbers or names of features, "plane", or None
         None is the feature there is, both, or the two of which the largest share of the variance
-        lies between the components. In a mixture of one feature there is no choice.
+        lies between the components.
 
     Raises
     ------
     DataError
-        There are no such features, or not two different ones.
+        There are no such features, or they are not one or two different ones.
     """
     d = mixture.n_features
     if isinstance(features, str) and features == "plane":
@@ -75,15 +75,12 @@ def view(mixture: Mixture, features: Features = None) -> View:
         best = np.argsort(-separation(mixture), kind="stable")[:2]
         return seen(mixture, tuple(sorted(int(j) for j in best)))
     chosen = numbers(mixture, features)
-    if len(chosen) != min(d, 2):
-        raise DataError(
-            f"features must be two different columns, by number from 0 to {d - 1} or by name, "
-            f'or "plane", but {features!r} came.'
-        )
+    if len(chosen) not in (1, 2):
+        raise DataError(_wanted(mixture, features))
     return seen(mixture, chosen)
 
 
-def numbers(mixture: Mixture, features: Sequence[int | str]) -> tuple[int, ...]:
+def numbers(mixture: Mixture, features: Sequence[int | str] | int | str) -> tuple[int, ...]:
     """Features by their number or name, as numbers; all different.
 
     Raises
@@ -92,18 +89,25 @@ def numbers(mixture: Mixture, features: Sequence[int | str]) -> tuple[int, ...]:
         There is no such feature, or one comes twice.
     """
     names, d = mixture.names, mixture.n_features
+    if not isinstance(features, Iterable | int | np.integer):
+        raise DataError(_wanted(mixture, features))
     asked = [features] if isinstance(features, str | int | np.integer) else list(features)
     out = [names.index(name) if name in names else name for name in asked]
     for j in out:
         if isinstance(j, bool) or not isinstance(j, int | np.integer) or not 0 <= j < d:
-            known = ", ".join(short(name) for name in names[:12]) + (", ..." if d > 12 else "")
-            raise DataError(
-                f"There is no feature {j!r}: features must be different columns, by number from 0 "
-                f"to {d - 1} or by name ({known})."
-            )
+            raise DataError(_wanted(mixture, features))
     if len(set(out)) < len(out):
-        raise DataError(f"features must be different columns, but {features!r} came.")
+        raise DataError(_wanted(mixture, features))
     return tuple(int(j) for j in out)
+
+
+def _wanted(mixture: Mixture, came: object) -> str:
+    names, d = mixture.names, mixture.n_features
+    known = ", ".join(short(name) for name in names[:12]) + (", …" if d > 12 else "")
+    return (
+        f"features are one or two different columns, by number from 0 to {d - 1} or by name "
+        f'({known}), or "plane", but {came!r} came.'
+    )
 
 
 def seen(mixture: Mixture, features: tuple[int, ...]) -> View:
