@@ -140,7 +140,7 @@ def _panel(ax: Axes, panel: s.Panel) -> None:
 
 def _axis(ax: Any, name: str, axis: s.Axis) -> None:
     put: Callable[[str], Callable[..., Any]] = lambda what: getattr(ax, f"set_{name}{what}")  # noqa: E731
-    put("label")(escaped(axis.label))
+    put("label")(escaped(axis.label), **({"labelpad": 10.0} if name == "z" else {}))
     if axis.scale != "linear":
         put("scale")(axis.scale)
     if axis.limits is not None:

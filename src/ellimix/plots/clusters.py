@@ -115,13 +115,13 @@ def legend(mixture: Mixture) -> Legend:
     return Legend("component", "best" if entries <= MANY else "outside")
 
 
-def outlines(mixture: Mixture, looked: View) -> list[Mark]:
-    """The components' ellipses, and a cross at each mean."""
+def outlines(mixture: Mixture, looked: View, cross: float = 50.0) -> list[Mark]:
+    """The components' ellipses, and a cross of so large an area at each mean."""
     means, covariances = looked.means(mixture), looked.covariances(mixture)
     lines: list[Line] = []
     for k in range(mixture.n_components):
         lines += ellipses(means[k], covariances[k], style(k)[0])
-    return [*lines, crosses(means)]
+    return [*lines, crosses(means, cross)]
 
 
 def _curves(mixture: Mixture, looked: View, drawn: Crowd, title: str) -> Panel:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, final
 
 import numpy as np
@@ -34,6 +33,8 @@ from ellimix.records import Array
 CELLS = 160  # of the grid, along each axis
 DEPTH = 12  # nats below the highest density that contours go
 STEPS = 10  # between contours of the density itself
+LIGHT = ("#FFFFFF", "#E3EFF8", "#C3DDF0", "#9CC8E5", "#6FB0D9")  # so that rows stand out
+LINES = ("#9CC8E5", "#0072B2")
 MOST = 5000  # points over a density
 
 
@@ -131,18 +132,17 @@ def _flat(mixture: Mixture, looked: View, drawn: Array, log: bool, title: str) -
     x, y, z = _grid(mixture, looked, drawn, log)
     low, high = _range(z, log)
     count = (DEPTH if log else STEPS) + 1
-    filled = Contours(x, y, z, low, high, count, filled=True)
-    # the lowest line of a density of 0 would be wherever rounding says
-    lines = Contours(x, y, z, low, high, count, scale=SEQUENTIAL[3:5], width=0.6)
-    step = (high - low) / (count - 1)
-    lines = lines if log else replace(lines, low=low + step, count=count - 1)
+    if not log:  # a contour at 0 would be wherever the rounding says
+        low, count = (high - low) / (count - 1), count - 1
+    filled = Contours(x, y, z, low, high, count, scale=LIGHT, filled=True)
+    lines = Contours(x, y, z, low, high, count, scale=LINES, width=0.6)
     points = Points(drawn, size=_size(drawn), opacity=0.45)
     return Panel(
         (filled, lines, points, crosses(looked.means(mixture))),
         title,
         Axis(looked.labels[0], (float(x[0]), float(x[-1]))),
         Axis(looked.labels[1], (float(y[0]), float(y[-1]))),
-        color_bar=ColorBar(_words(log), (low, high)),
+        color_bar=ColorBar(_words(log), (low, high), LIGHT),
     )
 
 

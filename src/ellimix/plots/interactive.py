@@ -67,7 +67,7 @@ def figure(scene: s.Scene) -> Figure:
     notes = "<br>".join(escaped(note) for note in scene.notes)
     out.update_layout(
         template="plotly_white", width=110.0 * width, height=110.0 * height,
-        title={"text": title, "x": 0.5, "font": {"size": 16}}, font={"size": 12},
+        title={"text": title, "x": 0.02, "font": {"size": 16}}, font={"size": 12},
         margin={"l": 60, "r": 30, "t": 60, "b": 60 + 18 * len(scene.notes)},
     )  # fmt: skip
     if notes:

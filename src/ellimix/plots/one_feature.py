@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from scipy.stats import gaussian_kde
@@ -16,6 +17,7 @@ from ellimix.plots.views import View
 from ellimix.records import Array
 
 MOST_BARS = 200
+EDGED = 60  # bars, above which they have no edges
 MOST_KERNELS = 5000  # rows in a kernel estimate, at random
 POINTS = 1000  # of a curve
 SPREAD = 1e-12  # of the values' size: below it they are one value, and have no kernel estimate
@@ -31,7 +33,8 @@ def histogram(values: Array) -> tuple[Bars, ...]:
     else:
         edges = np.linspace(low, high, _bars(values) + 1)
     height, edges = np.histogram(values, edges, density=True)
-    return (Bars(edges[:-1], np.diff(edges), height),)
+    bars = Bars(edges[:-1], np.diff(edges), height)
+    return (bars if height.size <= EDGED else replace(bars, edge=bars.color),)
 
 
 def _bars(values: Array) -> int:

@@ -22,6 +22,7 @@ from ellimix.records import Array
 MOST_FEATURES = 8
 MOST_POINTS = 3000  # in a panel
 WIDEST = 10.0  # inches, of the whole picture
+CROSS = 18.0  # area of a cross
 NO_TICKS = np.empty(0)
 
 
@@ -96,7 +97,7 @@ def _panel(
     bounds = limits[j], limits[i]
     points = marks(mixture, looked, crowd(rows, looked, MOST_POINTS), bounds, 0.5)
     y = _axis(mixture, chosen[i], limits[i], shown=j == 0)
-    return Panel((*points, *outlines(mixture, looked)), x=x, y=y)
+    return Panel((*points, *outlines(mixture, looked, CROSS)), x=x, y=y)
 
 
 def _axis(mixture: Mixture, feature: int, limits: Bounds, shown: bool) -> Axis:
