@@ -154,11 +154,14 @@ def _axis(ax: Any, name: str, axis: s.Axis) -> None:
 def _points(ax: Any, mark: s.Points, order: float) -> None:
     if not len(mark.xy):
         return
-    thin = mark.marker in THIN
-    colors = {"facecolors": "none", "edgecolors": mark.color} if mark.hollow else {"c": mark.color}
+    color, alpha = mark.color, mark.opacity
+    if not isinstance(color, str) and color.shape[1] == 4:
+        color, alpha = color * [1.0, 1.0, 1.0, mark.opacity], None
+    edged = mark.hollow or mark.marker in THIN
+    colors = {"facecolors": "none", "edgecolors": color} if mark.hollow else {"c": color}
     ax.scatter(
-        *mark.xy.T, s=mark.size, marker=mark.marker, alpha=mark.opacity, zorder=order,
-        linewidths=mark.width if thin or mark.hollow else 0.0, rasterized=True, **colors,
+        *mark.xy.T, s=mark.size, marker=mark.marker, alpha=alpha, zorder=order,
+        linewidths=mark.width if edged else 0.0, rasterized=True, **colors,
     )  # fmt: skip
 
 
