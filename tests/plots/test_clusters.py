@@ -83,6 +83,8 @@ def test_features_by_name():
     assert len(ax.get_ylabel()) < 30
     points = np.concatenate([p.get_offsets() for p in ax.collections[:3]])
     np.testing.assert_array_equal(np.sort(points, axis=0), np.sort(IRIS[:, 2:], axis=0))
+    with pytest.raises(em.DataError, match="X has the column 'b' where the model has 'a'"):
+        em.plots.clusters(model, table[["b", "a", *table.columns[2:]]])
     one = em.plots.clusters(model, table, features="a")
     assert (one.get_xlabel(), one.get_ylabel()) == ("a", "density")
     x, total = one.lines[-1].get_data()
@@ -98,6 +100,27 @@ def test_without_rows_the_ellipses_are_drawn():
     assert ax.get_title() == "2 components, VVV"
     assert len(outlines(ax)) == 6
     assert len(ax.get_legend().get_texts()) == 2
+
+
+def test_components_that_no_row_needs_are_noted_and_not_drawn():
+    rows = em.datasets.faithful()[0]
+    model = em.BayesianGaussianMixture(8, random_state=0, max_iter=500).fit(rows)
+    assert model.n_components_effective_ == 2
+    display = em.plot(model, rows)
+    assert len(outlines(display.ax_)) == 6
+    assert len(display.ax_.get_legend().get_texts()) == 2
+    assert sum(len(c.get_offsets()) for c in display.ax_.collections) == 272 + 2
+    assert display.scene_.notes == ("6 components have nearly no weight, and no ellipse.",)
+    assert em.plot(model, rows, "pairs").scene_.notes == display.scene_.notes
+
+
+def test_rows_of_a_component_with_little_weight_are_drawn():
+    weights = [0.999, 0.001]
+    mixture = em.Mixture.from_parameters(weights, [[0.0, 0.0], [50.0, 0.0]], [1.0, 1.0], "VII")
+    rows = np.array([[0.0, 0.0], [50.0, 0.0], [50.0, np.nan]])
+    scene = ClustersDisplay.of(mixture, rows)
+    clouds = [m for m in scene.panels[0].marks if isinstance(m, Points) and m.label]
+    np.testing.assert_array_equal(np.concatenate([cloud.xy for cloud in clouds]), rows[:2])
 
 
 def test_twenty_components_have_their_own_looks_and_a_legend_outside():

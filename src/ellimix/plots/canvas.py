@@ -154,7 +154,8 @@ def _axis(ax: Any, name: str, axis: s.Axis) -> None:
 def _points(ax: Any, mark: s.Points, order: float) -> None:
     if not len(mark.xy):
         return
-    color, alpha = mark.color, mark.opacity
+    color: Any = mark.color
+    alpha: float | None = mark.opacity
     if not isinstance(color, str) and color.shape[1] == 4:
         color, alpha = color * [1.0, 1.0, 1.0, mark.opacity], None
     edged = mark.hollow or mark.marker in THIN

@@ -14,7 +14,7 @@ from ellimix.plots.ellipses import crosses, ellipses
 from ellimix.plots.frames import frame
 from ellimix.plots.scene import Axis, Legend, Line, Mark, Panel, Scene
 from ellimix.plots.subject import mixture_of, rows_of
-from ellimix.plots.views import Features, View, separation, view
+from ellimix.plots.views import Features, View, lasting, separation, view
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +64,8 @@ def clusters_scene(model: Any, X: Any = None, *, features: Features = None) -> S
     the smaller the less certain its component is. Noise is grey. A row of which one of the two
     values is missing is a tick at the axis of the other. From 100,000 rows on they are counted in
     cells: a cell is the more opaque the more rows it has. With one feature the picture is a
-    histogram with the weighted densities of the components and their sum.
+    histogram with the weighted densities of the components and their sum. A component of nearly no
+    weight, less than a hundredth of an even share, has no ellipse: a note says how many.
 
     Parameters
     ----------
@@ -97,7 +98,7 @@ def clusters_scene(model: Any, X: Any = None, *, features: Features = None) -> S
         raise DataError(f"No row of X has a value in {columns}: there is nothing to draw.")
     title = labels.counted(mixture) + (f"; {drawn.said}" if X is not None else "")
     panel = _curves if len(looked.labels) == 1 else _scatter
-    return Scene((panel(mixture, looked, drawn, title),))
+    return Scene((panel(mixture, looked, drawn, title),), notes=left_out(mixture))
 
 
 def _scatter(mixture: Mixture, looked: View, drawn: Crowd, title: str) -> Panel:
@@ -111,7 +112,7 @@ def _scatter(mixture: Mixture, looked: View, drawn: Crowd, title: str) -> Panel:
 
 def legend(mixture: Mixture) -> Legend:
     """The components' legend: beside the panel where it is long."""
-    entries = mixture.n_components + (mixture.box is not None)
+    entries = lasting(mixture).size + (mixture.box is not None)
     return Legend("component", "best" if entries <= MANY else "outside")
 
 
@@ -119,9 +120,19 @@ def outlines(mixture: Mixture, looked: View, cross: float = 50.0) -> list[Mark]:
     """The components' ellipses, and a cross of so large an area at each mean."""
     means, covariances = looked.means(mixture), looked.covariances(mixture)
     lines: list[Line] = []
-    for k in range(mixture.n_components):
-        lines += ellipses(means[k], covariances[k], style(k)[0])
-    return [*lines, crosses(means, cross)]
+    some = lasting(mixture)
+    for k in some:
+        lines += ellipses(means[k], covariances[k], style(int(k))[0])
+    return [*lines, crosses(means[some], cross)]
+
+
+def left_out(mixture: Mixture) -> tuple[str, ...]:
+    """A note of the components that have no ellipse, if there are some."""
+    count = mixture.n_components - lasting(mixture).size
+    if not count:
+        return ()
+    plural = " has" if count == 1 else "s have"
+    return (f"{count} component{plural} nearly no weight, and no ellipse.",)
 
 
 def _curves(mixture: Mixture, looked: View, drawn: Crowd, title: str) -> Panel:

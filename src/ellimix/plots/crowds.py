@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ellimix.density.mixture import Mixture
 from ellimix.plots import colors, labels
 from ellimix.plots.scene import Bounds, Image, Mark, Points, Rug
-from ellimix.plots.views import View
+from ellimix.plots.views import View, lasting
 from ellimix.records import Array
 
 MOST_POINTS = 20_000  # drawn one by one at most; a random subset of more rows
@@ -87,8 +87,11 @@ def _points(mixture: Mixture, seen: Array, shares: Array, scale: float) -> Itera
     color = colors.blend(shares, k)
     area = colors.sizes(shares, scale * float(np.clip(6000 / len(seen), 2.0, 24.0)))
     opacity = float(np.clip(2000 / len(seen), 0.5, 0.85))
+    some = {*lasting(mixture), k}
     for j, name, key, marker in _looks(mixture):
         mine = whole & (owner == j)
+        if j not in some and not mine.any():
+            continue
         yield Points(
             seen[mine], color[mine], area[mine] * (1.0 if j < k else 0.5), marker, name, key,
             opacity=opacity,
@@ -106,9 +109,11 @@ def _looks(mixture: Mixture) -> Iterator[tuple[int, str, str, str]]:
 
 def keys(mixture: Mixture) -> tuple[Points, ...]:
     """No points, for the legend alone."""
-    nowhere = np.empty((0, 2))
+    nowhere, some = np.empty((0, 2)), {*lasting(mixture), mixture.n_components}
     return tuple(
-        Points(nowhere, key, marker=marker, label=name) for _, name, key, marker in _looks(mixture)
+        Points(nowhere, key, marker=marker, label=name)
+        for j, name, key, marker in _looks(mixture)
+        if j in some
     )
 
 

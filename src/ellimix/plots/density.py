@@ -27,7 +27,7 @@ from ellimix.plots.scene import (
     Surface,
 )
 from ellimix.plots.subject import mixture_of, rows_of
-from ellimix.plots.views import Features, View, view
+from ellimix.plots.views import Features, View, lasting, view
 from ellimix.records import Array
 
 CELLS = 160  # of the grid, along each axis
@@ -138,7 +138,7 @@ def _flat(mixture: Mixture, looked: View, drawn: Array, log: bool, title: str) -
     lines = Contours(x, y, z, low, high, count, scale=LINES, width=0.6)
     points = Points(drawn, size=_size(drawn), opacity=0.45)
     return Panel(
-        (filled, lines, points, crosses(looked.means(mixture))),
+        (filled, lines, points, crosses(looked.means(mixture)[lasting(mixture)])),
         title,
         Axis(looked.labels[0], (float(x[0]), float(x[-1]))),
         Axis(looked.labels[1], (float(y[0]), float(y[-1]))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ellimix.density.mixture import Mixture
-from ellimix.plots.views import View
+from ellimix.plots.views import View, lasting
 from ellimix.records import Array
 
 Bounds = tuple[float, float]
@@ -24,8 +24,9 @@ def frame(mixture: Mixture, view: View, seen: Array, sigmas: float = 3.0) -> tup
     sigmas : float
         Half the ellipses' width, in standard deviations.
     """
-    means = view.means(mixture)
-    reach = sigmas * np.sqrt(np.diagonal(view.covariances(mixture), axis1=1, axis2=2))
+    some = lasting(mixture)
+    means = view.means(mixture)[some]
+    reach = sigmas * np.sqrt(np.diagonal(view.covariances(mixture)[some], axis1=1, axis2=2))
     ends = [(means - reach).min(axis=0), (means + reach).max(axis=0)]
     out = []
     for j in range(seen.shape[1]):

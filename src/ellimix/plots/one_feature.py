@@ -13,7 +13,7 @@ from ellimix.plots import colors, labels
 from ellimix.plots.crowds import subset
 from ellimix.plots.frames import frame
 from ellimix.plots.scene import Bars, Bounds, Line, Mark
-from ellimix.plots.views import View
+from ellimix.plots.views import View, lasting
 from ellimix.records import Array
 
 MOST_BARS = 200
@@ -73,7 +73,7 @@ def joint(mixture: Mixture, view: View, at: Array) -> Array:
 def curves(mixture: Mixture, at: Array, parts: Array, width: float = 1.8) -> Iterator[Line]:
     """The components' curves, and the mixture's, dashed."""
     k = mixture.n_components
-    for j in range(k):
+    for j in map(int, lasting(mixture)):
         xy = np.column_stack([at, parts[:, j]])
         yield Line(xy, colors.style(j)[0], width, label=labels.component(mixture, j))
     if mixture.box is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from ellimix.density.mixture import Mixture
 from ellimix.errors import DataError
 from ellimix.plots import labels, one_feature
-from ellimix.plots.clusters import outlines
+from ellimix.plots.clusters import left_out, outlines
 from ellimix.plots.crowds import MANY, crowd, keys, marks, subset
 from ellimix.plots.display import Display
 from ellimix.plots.frames import frame
@@ -61,8 +61,9 @@ def pairs_scene(model: Any, X: Any = None, *, features: Sequence[int | str] | No
     m = len(chosen)
     panels = [_panel(mixture, rows, chosen, limits, divmod(at, m)) for at in range(m * m)]
     said = "" if X is None else f"; {labels.rows(len(every), len(rows), len(rows) >= MANY)}"
+    title = labels.counted(mixture) + said
     size = min(2.6, WIDEST / m) if m > 1 else 5.0
-    return Scene(tuple(panels), m, labels.counted(mixture) + said, panel_size=(1.15 * size, size))
+    return Scene(tuple(panels), m, title, left_out(mixture), (1.15 * size, size))
 
 
 def _chosen(mixture: Mixture, features: Sequence[int | str] | None) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ellimix.density.mixture import Mixture
 from ellimix.errors import DataError
+from ellimix.plots.labels import short
 from ellimix.records import Array
 
 
@@ -36,11 +37,23 @@ def rows_of(mixture: Mixture, X: Any) -> Array:
     Raises
     ------
     DataError
-        `X` is not numbers, has another width than the model, or infinite values.
+        `X` is not numbers, has another width or other column names than the model, or infinite
+        values.
     """
     d = mixture.n_features
     if X is None:
         return np.empty((0, d))
+    columns = [*map(str, getattr(X, "columns", ()))]
+    if mixture.feature_names and len(columns) == d and columns != [*mixture.feature_names]:
+        expected, came = next(
+            (own, other)
+            for own, other in zip(mixture.feature_names, columns, strict=True)
+            if own != other
+        )
+        raise DataError(
+            f"X has the column {short(came)!r} where the model has {short(expected)!r}: pass the "
+            "columns that it was fitted to, in their order."
+        )
     try:
         rows = np.asarray(X, dtype=np.float64)
     except (TypeError, ValueError):

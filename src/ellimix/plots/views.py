@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
 
 from ellimix.density.mixture import Mixture
@@ -15,6 +16,7 @@ from ellimix.plots.labels import short
 from ellimix.records import Array
 
 Features = Sequence[int | str] | Literal["plane"] | int | str | None
+LEAST = 0.01  # of an even share: components of less weight have no ellipse
 EVEN = 1e-9  # a direction that separates by less than this share of the best separates nothing
 
 
@@ -114,6 +116,15 @@ def seen(mixture: Mixture, features: tuple[int, ...]) -> View:
     """The view of given features."""
     basis = np.eye(mixture.n_features)[:, list(features)]
     return View(basis, tuple(short(mixture.names[j]) for j in features), features)
+
+
+def lasting(mixture: Mixture) -> NDArray[np.intp]:
+    """Numbers of the components that have some weight, at least a hundredth of an even share.
+
+    What a posterior says of a component that no row needs is its prior: an ellipse over all rows.
+    """
+    own = mixture.weights
+    return np.flatnonzero(own >= LEAST * own.sum() / own.size)
 
 
 def separation(mixture: Mixture) -> Array:
