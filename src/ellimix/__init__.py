@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ellimix.estimators.bayesian_mixture import BayesianGaussianMixture
     from ellimix.estimators.gaussian_mixture import GaussianMixture
     from ellimix.estimators.imputer import GaussianMixtureImputer
+    from ellimix.estimators.recorder import Recorder
     from ellimix.estimators.search import GaussianMixtureSearch
     from ellimix.estimators.select import select
     from ellimix.inference.priors import Prior
@@ -44,16 +45,20 @@ if TYPE_CHECKING:
     from ellimix.plots.kinds import plot
     from ellimix.report import FitReport
     from ellimix.selection.combining import ClusterTree, combine
+    from ellimix.trajectories import Record, Trajectory
 
 _HOMES = {
     "BayesianGaussianMixture": "ellimix.estimators.bayesian_mixture",
     "GaussianMixture": "ellimix.estimators.gaussian_mixture",
     "GaussianMixtureImputer": "ellimix.estimators.imputer",
     "GaussianMixtureSearch": "ellimix.estimators.search",
+    "Recorder": "ellimix.estimators.recorder",
     "select": "ellimix.estimators.select",
     "Mixture": "ellimix.density.mixture",
     "MixturePosterior": "ellimix.density.posterior",
     "FitReport": "ellimix.report",
+    "Record": "ellimix.trajectories",
+    "Trajectory": "ellimix.trajectories",
     "FAMILIES": "ellimix.covariance",
     "ClusterTree": "ellimix.selection.combining",
     "combine": "ellimix.selection.combining",
@@ -90,7 +95,10 @@ __all__ = [
     "MixturePosterior",
     "ModelFileError",
     "Prior",
+    "Record",
+    "Recorder",
     "Status",
+    "Trajectory",
     "__version__",
     "bayes",
     "combine",
