@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ellimix.inference.priors import Prior
     from ellimix.persist import load, save
     from ellimix.plots.kinds import plot
+    from ellimix.plots.motion import animate
     from ellimix.report import FitReport
     from ellimix.selection.combining import ClusterTree, combine
     from ellimix.trajectories import Record, Trajectory
@@ -63,6 +64,7 @@ _HOMES = {
     "ClusterTree": "ellimix.selection.combining",
     "combine": "ellimix.selection.combining",
     "Prior": "ellimix.inference.priors",
+    "animate": "ellimix.plots.motion",
     "load": "ellimix.persist",
     "plot": "ellimix.plots.kinds",
     "save": "ellimix.persist",
@@ -100,6 +102,7 @@ __all__ = [
     "Status",
     "Trajectory",
     "__version__",
+    "animate",
     "bayes",
     "combine",
     "covariance",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, final
 
+import numpy as np
+from sklearn.base import clone
+
 from ellimix.density.mixture import Mixture
-from ellimix.errors import DataError
+from ellimix.errors import DataError, FitWarning
+from ellimix.estimators.callbacks import callbacks_of
 from ellimix.report import FitReport
 from ellimix.trajectories import Record, Trajectory
 
@@ -14,9 +19,9 @@ if TYPE_CHECKING:
     from ellimix.estimators.running import RunningMixture
 
 NOTHING = (
-    "Nothing has been recorded: pass the recorder to set_callbacks of an estimator and call fit. "
-    'A choice of the model ("auto") makes fits of many models and announces no iterations: record '
-    "a fit of the model that was chosen."
+    "Nothing has been recorded: pass a Recorder to set_callbacks of an estimator whose max_iter is "
+    'at least 1, and call fit. A choice of the model ("auto") makes fits of many models and '
+    "announces no iterations: record a fit of the model that was chosen."
 )
 
 
@@ -96,6 +101,15 @@ class Recorder:
         usable = [self._numbered(fit) for fit in fits if fit is not None]
         return Record(tuple(usable), chosen, self._objective)
 
+    def holds(self, mixture: Mixture) -> bool:
+        """Whether the fit that was recorded ended with this mixture."""
+        if not self._starts:
+            return False
+        last = self.record.best.mixtures[-1]
+        return last.means.shape == mixture.means.shape and bool(
+            (last.means == mixture.means).all() and (last.weights == mixture.weights).all()
+        )
+
     def _numbered(self, fit: Trajectory) -> Trajectory:
         """With the component numbers that the estimator has, the same in all iterations."""
         return fit.ordered(fit.mixtures[-1].weight_order()) if self._by_weight else fit
@@ -104,15 +118,10 @@ class Recorder:
 
     def setup(self, estimator: RunningMixture, context: Any) -> None:
         """Forget the fit before."""
-        words = getattr(estimator, "_objective_words", None)
-        if words is None:
-            raise DataError(
-                f"A Recorder keeps the iterations of mixtures, and {type(estimator).__name__} is "
-                "none: set it on a GaussianMixture or a BayesianGaussianMixture."
-            )
+        check_records(estimator)
         self._root, self._starts, self._chosen = context, [], 0
         self._by_weight = estimator.order == "weight"
-        self._objective = words()
+        self._objective = estimator._objective_words()
 
     def teardown(self, estimator: RunningMixture, context: Any) -> None:
         """Let go of the fit's tasks."""
@@ -162,3 +171,63 @@ def place_of(best: FitReport, reports: Sequence[FitReport]) -> int:
         if report.mixture is not None and best.trace[: len(report.trace)] == report.trace
     ]
     return max(same, key=lambda place: len(reports[place].trace))
+
+
+def check_records(estimator: object) -> None:
+    """Raise `DataError` where an estimator's iterations cannot be recorded."""
+    if not hasattr(estimator, "_objective_words") or isinstance(estimator, type):
+        name = estimator.__name__ if isinstance(estimator, type) else type(estimator).__name__
+        raise DataError(
+            f"The iterations of a {name} cannot be recorded: it takes a GaussianMixture(...) or a "
+            "BayesianGaussianMixture(...)."
+        )
+
+
+def record_of(estimator: Any, X: Any) -> Record:
+    """The record of an estimator's fit, by its own recorder or by a second fit like the first.
+
+    Parameters
+    ----------
+    estimator : GaussianMixture or BayesianGaussianMixture
+        Where a `Recorder` is among its callbacks and has the fit that made its mixture, that is
+        the record. Otherwise a clone is fitted to the rows, without the estimator's callbacks.
+    X : array-like of shape (n, d)
+
+    Raises
+    ------
+    DataError
+        It is another object, or chooses a model ("auto").
+
+    Warns
+    -----
+    FitWarning
+        The estimator is fitted, and the clone's fit is not the same.
+    """
+    check_records(estimator)
+    old: Mixture | None = vars(estimator).get("mixture_")
+    for callback in callbacks_of(estimator):
+        if isinstance(callback, Recorder) and old is not None and callback.holds(old):
+            return callback.record
+    if not estimator._most_iterations():
+        raise DataError(NOTHING)
+    recorder = Recorder()
+    copy = clone(estimator).set_callbacks(recorder)
+    copy.fit(X)
+    if old is not None and not _alike(old, copy.mixture_):
+        warnings.warn(
+            "The fit was made again to record it, and is not the one that the estimator has: set "
+            "random_state, pass the rows that it was fitted to, or record the fit itself by "
+            "set_callbacks(Recorder()).",
+            FitWarning,
+            stacklevel=3,
+        )
+    return recorder.record
+
+
+def _alike(one: Mixture, other: Mixture) -> bool:
+    """Whether two mixtures are the same to rounding."""
+    if one.means.shape != other.means.shape:
+        return False
+    scale = np.sqrt(np.diagonal(one.total_covariance()))
+    away = np.abs(one.means - other.means) / scale
+    return bool(away.max() < 1e-6 and np.allclose(one.weights, other.weights, atol=1e-6))

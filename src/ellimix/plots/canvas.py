@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "MARKERS", "PALETTE", "check_format", "draw", "integer_ticks", "new_axes", "new_grid",
+    "MARKERS", "PALETTE", "check_format", "draw", "film", "integer_ticks", "new_axes", "new_grid",
     "new_row", "save_figure", "use_files_only",
 ]  # fmt: skip
 
@@ -26,6 +28,7 @@ DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 RUG = 0.012  # where ticks for rows with one value lie, as a share of the axes
 THIN = ("+", "x")  # markers of lines
 ENTRIES = 15  # of a legend in one column
+SHARPNESS = 100.0  # dots an inch of a film
 
 
 def new_axes() -> Axes:
@@ -314,6 +317,58 @@ def save_figure(figure: Figure, path: Path) -> None:
     name = check_format(path)
     write_beside(path, lambda beside: figure.savefig(beside, dpi=150, format=name))
     pyplot.close(figure)
+
+
+def film(
+    scenes: Sequence[s.Scene], path: str, writer: str, fps: float, hold: int, **settings: str
+) -> None:
+    """Write scenes of the same panels, title and notes to a file, one after the other.
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+    path : str
+    writer : {"pillow", "ffmpeg"}
+        matplotlib's.
+    fps : float
+        Scenes a second.
+    hold : int
+        For how many more the last one stays.
+    **settings
+        Of matplotlib's animations, such as ``ffmpeg_path``.
+
+    Raises
+    ------
+    MissingExtra
+        matplotlib is not installed.
+    DataError
+        The program that writes the film failed.
+    """
+    try:
+        from matplotlib import animation, pyplot, rc_context
+    except ImportError:
+        raise MissingExtra("matplotlib", "plots") from None
+    chosen: Any = {f"animation.{name}": value for name, value in settings.items()}
+    axes = draw(scenes[0])
+    figure: Any = axes[0].figure
+    writers: Any = animation.writers
+    try:
+        with rc_context(chosen):
+            shots = writers[writer](fps=fps)
+            with shots.saving(figure, path, SHARPNESS):
+                shots.grab_frame()
+                figure.set_layout_engine("none")  # nothing shall jump, and layouts take long
+                for scene in scenes[1:]:
+                    for place in axes:
+                        place.clear()
+                    draw(replace(scene, notes=()), axes)
+                    shots.grab_frame()
+                for _ in range(hold):
+                    shots.grab_frame()
+    except CalledProcessError as error:
+        raise DataError(f"The film could not be written: {writer} said {error}.") from None
+    finally:
+        pyplot.close(figure)
 
 
 def use_files_only() -> None:

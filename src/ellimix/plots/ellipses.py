@@ -47,12 +47,16 @@ def outline(mean: Array, covariance: Array, sigma: float = 1.0, corners: int = C
 
 
 def ellipses(
-    mean: Array, covariance: Array, color: str, sigmas: Sequence[float] = SIGMAS
+    mean: Array,
+    covariance: Array,
+    color: str,
+    sigmas: Sequence[float] = SIGMAS,
+    corners: int = CORNERS,
 ) -> tuple[Line, ...]:
     """Outlines at so many standard deviations, the inner the bolder."""
     return tuple(
         Line(
-            outline(mean, covariance, sigma), color=color, width=1.8 / (1 + at),
+            outline(mean, covariance, sigma, corners), color=color, width=1.8 / (1 + at),
             opacity=1.0 if at == 0 else 0.75,
         )
         for at, sigma in enumerate(sigmas)
