@@ -70,6 +70,8 @@ def test_the_numbers_of_components_are_those_of_the_model():
     assert_same_mixture(fit.mixtures[-1], model.mixture_)
     order = plain.mixtures[-1].weight_order()
     assert not (order == np.arange(4)).all()
+    np.testing.assert_array_equal(fit.means, plain.means[:, order])
+    np.testing.assert_array_equal(fit.weights, plain.weights[:, order])
     for ours, theirs in zip(fit.mixtures, plain.mixtures, strict=True):
         np.testing.assert_array_equal(ours.means, theirs.means[order])
 
@@ -192,6 +194,18 @@ def test_a_warm_start_goes_on_from_the_last_mixture():
     assert fit.n_iter == model.n_iter_ > 1
 
 
+def test_an_update_by_a_batch_goes_on_from_the_posterior():
+    recorder = em.Recorder()
+    model = em.BayesianGaussianMixture(2, random_state=0).set_callbacks(recorder)
+    before = model.partial_fit(FAITHFUL[:200]).mixture_
+    assert recorder.record.best.start == "kmeans"
+    model.partial_fit(FAITHFUL[200:])
+    fit = recorder.record.best
+    assert fit.start == "posterior"
+    assert_same_mixture(fit.mixtures[0], before)
+    assert_same_mixture(fit.mixtures[-1], model.mixture_)
+
+
 def test_a_recorder_holds_the_fit_that_began_last():
     recorder = em.Recorder()
     model = em.GaussianMixture(3, random_state=0).set_callbacks(recorder).fit(IRIS)
@@ -225,7 +239,9 @@ def test_only_mixtures_are_recorded():
     if not hasattr(model, "set_callbacks"):
         pytest.skip("LogisticRegression of this scikit-learn takes no callbacks")
     model.set_callbacks(em.Recorder())
-    with pytest.raises(em.errors.DataError, match="LogisticRegression is none"):
+    with pytest.raises(
+        em.errors.DataError, match="iterations of a LogisticRegression cannot be recorded"
+    ):
         model.fit(IRIS, np.arange(150) % 2)
 
 

@@ -42,9 +42,10 @@ def animate(
     path : path-like
         A name that ends in ``.gif``, ``.mp4`` (by ffmpeg) or ``.html`` (one file with a player,
         which needs no network). The file is written beside and then renamed.
-    features : two numbers or names of features, or "plane", optional
+    features : one or two numbers or names of features, or "plane", optional
         What is shown of rows of more than two features. By default the plane of their first two
-        principal components; "plane" is that which separates the last components best.
+        principal components; "plane" is that which separates the last components best. One feature
+        is shown as a histogram with densities.
     start : int, optional
         Which of several starts; by default the one that was kept.
     frames : int, default 120

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -39,12 +38,6 @@ class Film:
     scenes: tuple[Scene, ...]
     iterations: tuple[int, ...]
     fps: float
-
-    def __len__(self) -> int:
-        return len(self.scenes)
-
-    def __iter__(self) -> Iterator[Scene]:
-        return iter(self.scenes)
 
 
 def film_of(
