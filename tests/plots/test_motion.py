@@ -399,6 +399,21 @@ def test_a_posterior_is_played(tmp_path):
     assert "evidence lower bound" in (tmp_path / "em.html").read_text(encoding="utf-8")
 
 
+def test_components_of_nearly_no_weight_have_no_ellipse():
+    model = em.BayesianGaussianMixture(5, random_state=0, max_iter=300)
+    record = recorded(model, FAITHFUL)
+    scenes = film(record, FAITHFUL).scenes
+    first, last = ([text.words for text in marks(scenes[i], Text)] for i in (0, -1))
+    assert first == ["0", "1", "2", "3", "4"]
+    assert last == [str(k) for k in np.flatnonzero(model.weights_ > 0.002)]
+    assert len(last) == 2
+    assert len(marks(scenes[-1], Line)) == 3 * 2
+    np.testing.assert_array_equal(
+        marks(scenes[-1], Points)[1].xy, model.means_[model.weights_ > 0.002]
+    )
+    assert "none of nearly no weight" in scenes[0].notes[0]
+
+
 def test_an_interrupted_fit_is_played_as_far_as_it_went(tmp_path, monkeypatch):
     from ellimix import em as loop
 

@@ -17,7 +17,7 @@ from ellimix.plots.ellipses import ellipses
 from ellimix.plots.frames import Bounds, frame
 from ellimix.plots.motion.principal import principal_plane
 from ellimix.plots.scene import INK, Axis, Line, Mark, Panel, Points, Text
-from ellimix.plots.views import Features, View, view
+from ellimix.plots.views import Features, View, lasting, view
 from ellimix.records import Array
 from ellimix.trajectories import Trajectory
 
@@ -83,6 +83,8 @@ class Stage:
         lost = self.total - self.known
         missing = f", {lost:,} have missing values" if lost else ""
         shapes = "densities" if self.flat else "ellipses of 1 and 2 standard deviations"
+        if not self.flat and any(lasting(m).size < m.n_components for m in self.fit.mixtures):
+            shapes += ", none of nearly no weight"
         return f"{words}{missing}; colours blended by responsibility; {shapes}"
 
     @property
@@ -103,16 +105,16 @@ class Stage:
 
     def _ellipses(self, mixture: Mixture, iteration: int) -> list[Mark]:
         """Ellipses, the ways that the means have come, and the components' numbers."""
-        covariances = self.view.covariances(mixture)
+        covariances, here = self.view.covariances(mixture), self._means[iteration]
+        drawn = [int(k) for k in lasting(mixture)]
         marks: list[Mark] = []
-        for k, covariance in enumerate(covariances):
+        for k in drawn:
             color, way = style(k)[0], self._means[: iteration + 1, k]
             marks.append(Line(way, color, 1.0, opacity=0.8))
-            marks += ellipses(way[-1], covariance, color, SIGMAS, CORNERS)
-        here = self._means[iteration]
-        marks.append(Points(here, color=INK, size=14.0))
-        for k, (x, y) in enumerate(here):
-            at = float(x), float(y)
+            marks += ellipses(here[k], covariances[k], color, SIGMAS, CORNERS)
+        marks.append(Points(here[drawn], color=INK, size=14.0))
+        for k in drawn:
+            at = float(here[k, 0]), float(here[k, 1])
             marks.append(Text(at, str(k), size=NUMBER, bold=True, offset=(0.0, 8.0)))
         return marks
 
@@ -121,7 +123,7 @@ class Stage:
         at = self._grid
         parts = one_feature.joint(mixture, self.view, at)
         marks: list[Mark] = [*self._bars, *one_feature.curves(mixture, at, parts)]
-        for k in range(mixture.n_components):
+        for k in map(int, lasting(mixture)):
             top = int(parts[:, k].argmax())
             place = float(at[top]), float(min(parts[top, k], INSIDE * self._limits[1][1]))
             marks.append(Text(place, str(k), style(k)[0], NUMBER, bold=True, offset=(0.0, 7.0)))
