@@ -304,6 +304,16 @@ def test_what_does_not_move_is_packed_once():
     assert len(clouds) == 1
 
 
+def test_lines_that_grow_are_packed_once(faithful):
+    reel = film(faithful, FAITHFUL)
+    page = packed(reel)
+    n, rings = faithful.best.n_iter + 1, 2 * 2 * 37  # two outlines of two components
+    ways, curve = 2 * n, n - 1
+    dots, numbers, heads = 2 * n, 2 * n, n - 1  # the first head is where the curve begins
+    places = np.frombuffer(base64.b64decode(page["places"]), "<i2").size / 2
+    assert places == len(FAITHFUL) + n * rings + ways + curve + dots + numbers + heads
+
+
 def test_what_is_far_away_is_packed_four_panels_away():
     sides = Axis(limits=(0.0, 1.0))
     line = Line(np.array([[0.5, 0.25], [1e9, -1e9], [-3.0, 3.5]]))

@@ -119,7 +119,17 @@ class _Store:
 
     def put(self, xy: Array, sides: tuple[Bounds, Bounds]) -> list[int]:
         """Offset and count of places."""
-        return [self.places.place(xy, sides, lambda: _units(xy, sides)), len(xy)]
+        whole = _whole(xy)
+        return [self.places.place(whole, sides, lambda: _units(whole, sides)), len(xy)]
+
+
+def _whole(xy: Array) -> Array:
+    """The array whose first rows these are: lines that grow are packed once."""
+    base = xy.base
+    if not isinstance(base, np.ndarray) or base.shape[1:] != xy.shape[1:]:
+        return xy
+    same = base.dtype == xy.dtype and base.strides == xy.strides
+    return base if same and base.ctypes.data == xy.ctypes.data else xy
 
 
 def _limits(panel: Panel) -> tuple[Bounds, Bounds]:

@@ -23,7 +23,7 @@ from ellimix.trajectories import Trajectory
 
 MOST_POINTS = 5_000  # rows that are drawn; of more, a random subset
 SIGMAS = (1.0, 2.0)
-CORNERS = 49  # of an outline: there are many
+CORNERS = 37  # of an outline: there are many
 GRID = 201  # points of a density
 STRIP = 0.1  # of the height of a histogram, below it, where its rows lie
 ROOM = 1.2  # of the last densities' height: on the way they may be higher
@@ -109,8 +109,8 @@ class Stage:
         drawn = [int(k) for k in lasting(mixture)]
         marks: list[Mark] = []
         for k in drawn:
-            color, way = style(k)[0], self._means[: iteration + 1, k]
-            marks.append(Line(way, color, 1.0, opacity=0.8))
+            color = style(k)[0]
+            marks.append(Line(self._ways[k][: iteration + 1], color, 1.0, opacity=0.8))
             marks += ellipses(here[k], covariances[k], color, SIGMAS, CORNERS)
         marks.append(Points(here[drawn], color=INK, size=14.0))
         for k in drawn:
@@ -133,6 +133,11 @@ class Stage:
     def _means(self) -> Array:
         """Means as they are shown, (n_iter + 1, k, p)."""
         return np.stack([self.view.means(mixture) for mixture in self.fit.mixtures])
+
+    @cached_property
+    def _ways(self) -> tuple[Array, ...]:
+        """The same for each component, (n_iter + 1, p)."""
+        return tuple(self._means[:, k].copy() for k in range(self._means.shape[1]))
 
     @cached_property
     def _places(self) -> Array:
