@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ellimix.persist import load, save
     from ellimix.report import FitReport
     from ellimix.selection.combining import ClusterTree, combine
+    from ellimix.summary.summary import Summary
 
 _HOMES = {
     "BayesianGaussianMixture": "ellimix.estimators.bayesian_mixture",
@@ -56,6 +57,7 @@ _HOMES = {
     "FAMILIES": "ellimix.covariance",
     "ClusterTree": "ellimix.selection.combining",
     "combine": "ellimix.selection.combining",
+    "Summary": "ellimix.summary.summary",
     "Prior": "ellimix.inference.priors",
     "load": "ellimix.persist",
     "save": "ellimix.persist",
@@ -89,6 +91,7 @@ __all__ = [
     "ModelFileError",
     "Prior",
     "Status",
+    "Summary",
     "__version__",
     "bayes",
     "combine",

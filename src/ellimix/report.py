@@ -115,7 +115,7 @@ class FitReport:
         if mixture is None:
             return ()
         counts = self.counts if self.counts is not None else np.full(mixture.n_components, np.nan)
-        condition, width = _shape_numbers(mixture)
+        condition, width = shape_numbers(mixture)
         return tuple(
             ComponentDiagnostics(k, *map(float, numbers))
             for k, numbers in enumerate(
@@ -156,7 +156,7 @@ class FitReport:
         return tuple(out)
 
 
-def _shape_numbers(mixture: Mixture) -> tuple[Array, Array]:
+def shape_numbers(mixture: Mixture) -> tuple[Array, Array]:
     """Condition numbers and relative widths, (k,) each."""
     if mixture.covariance.structure in (Structure.SPHERICAL, Structure.DIAGONAL):
         variances = mixture.variances()

@@ -318,9 +318,17 @@ class Mixture:
 
         with one_blas_thread():
             sums = np.array(list(source.each(step))).sum(axis=0)
-        assigned, expected = sums[5 : 5 + width], sums[5 + width :]
-        numbers = map(float, sums[:5])
-        return Scores(self._labels(labels), *numbers, assigned, expected if counts else None)
+        log_likelihood, classification, uncertain, weight, entropy = map(float, sums[:5])
+        return Scores(
+            self._labels(labels),
+            log_likelihood,
+            classification,
+            uncertain,
+            weight,
+            entropy,
+            sums[5 : 5 + width],
+            sums[5 + width :] if counts else None,
+        )
 
     def _labels(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
         return labels if self.box is None else np.where(labels == self.n_components, -1, labels)

@@ -196,7 +196,7 @@ def joint_pass(x, rows, center, factor, offset, out):
 
 
 def posterior_pass(x, weight, rows, center, factor, offset, density, labels, best, entropy, out):
-    """Log-densities, labels, their probabilities and entropies, (n,); if wanted all shares, (n, k)."""
+    """Log-densities, labels, their probabilities, entropies, (n,); if wanted all shares, (n, k)."""
     tiles, d = x.shape[0], x.shape[1]
     k = offset.shape[0]
     table = np.empty(k * STRIDE + 16, REAL)

@@ -108,8 +108,8 @@ def softmax(
     Arguments: log-potentials (k, stride), k, row weights, totals (2 doubles: the log-likelihood
     and the entropy are added there), number of rows, with `keep` where to put each row's
     log-density, the number of components, less those that pad the table, and with `keep` where to
-    put each row's entropy. A row of weight 0 counts for nothing. A row with no finite log-potential has log-likelihood -inf and equal
-    responsibilities.
+    put each row's entropy. A row of weight 0 counts for nothing. A row with no finite log-potential
+    has log-likelihood -inf and equal responsibilities.
     """
     table, k, weight, totals, count, density, components, entropy = a[:8]
     groups = 2
