@@ -57,7 +57,7 @@ class FileSummary:
             Estimation("maximum likelihood" if found.prior is None else "maximum a posteriori"),
             report,
             starts_of_cell(found.best),
-            mixture.score_rows(source, counts=True),
+            mixture.score_rows(source),
             table.missing,
             choice_of(found.cells, found.criterion),
             said=found.said,
@@ -73,10 +73,14 @@ class FileSummary:
         return self.table.names
 
     @property
-    def noise(self) -> dict[str, float | None] | None:
+    def noise(self) -> dict[str, float] | None:
         """Weight and count of the noise component, where there is one."""
         noise = self.numbers.noise
-        return None if noise is None else {"weight": noise.weight, "count": noise.count}
+        return (
+            None
+            if noise is None
+            else {"weight": noise.weight, "count": noise.weight * self.rows.weight}
+        )
 
     def components(self) -> list[dict[str, Any]]:
         """Weight, count, means and standard deviations of each component."""
@@ -84,7 +88,7 @@ class FileSummary:
             {
                 "component": c.number,
                 "weight": c.weight,
-                "count": c.count,
+                "count": c.weight * self.rows.weight,
                 "mean": dict(zip(self.names, c.means, strict=True)),
                 "standard_deviation": dict(zip(self.names, c.standard_deviations, strict=True)),
             }
@@ -98,8 +102,9 @@ class FileSummary:
     def remarks(self) -> tuple[str, ...]:
         """The notes on the search and the fit."""
         fit, said = self.numbers.fit, self.numbers.warnings
-        ended = fit is None or fit.status == Status.CONVERGED.value
-        return said if ended else (*said, fit.message)
+        if fit is None or fit.status == Status.CONVERGED.value:
+            return said
+        return (*said, fit.message)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -235,7 +240,7 @@ def _by_component(summary: FileSummary) -> RichTable:
     return table
 
 
-def _noise_alone(noise: Mapping[str, float]) -> RichTable:
+def _noise_alone(noise: Mapping[str, Any]) -> RichTable:
     """The noise component, which has no features to set in a column."""
     table = RichTable("", box=None, pad_edge=False, header_style="bold")
     for heading in ("weight", "count"):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ellimix.estimators.bayesian_mixture import BayesianGaussianMixture
     from ellimix.estimators.gaussian_mixture import GaussianMixture
 
+GIVEN: Final = "none here: the parameters were given, or come from a file"
 LEVEL: Final = 0.9  # of credible intervals
 PARTS: Final = ("mean", "shrinkage", "degrees_of_freedom", "scale", "weights")
 
@@ -49,7 +50,7 @@ class Summarised:
         """Rows of the fitted columns, with weights."""
 
     def summary(self, X: Any = None, sample_weight: Any = None, **known: Unpack[Known]) -> Summary:
-        """The model in numbers: fit, criteria, certainty, components.
+        r"""The model in numbers: fit, criteria, certainty, components.
 
         Parameters
         ----------
@@ -77,7 +78,7 @@ class Summarised:
         >>> from ellimix import GaussianMixture, datasets
         >>> X, _ = datasets.faithful()
         >>> model = GaussianMixture(2, random_state=0).fit(X)
-        >>> print("\\n".join(model.summary().to_text().splitlines()[:4]))
+        >>> print("\n".join(model.summary().to_text().splitlines()[:4]))
         Gaussian mixture
         ================================================================================
         Model         Mixture of 2 Gaussian components, ellipsoidal, varying volume,
@@ -115,10 +116,7 @@ def origin_of(estimator: Any, estimation: Estimation, tol: float) -> Origin:
     report = state.get("report_")
     posterior = _posterior(estimator, report)
     if report is None or not _belongs(report, mixture):
-        given = Estimation(
-            "none here: the parameters were given, or come from a file", None, mixture.n_held
-        )
-        return Origin(given, posterior=posterior)
+        return Origin(Estimation(GIVEN, None, mixture.n_held), posterior=posterior)
     scores, missing = state["scores_"], state["missing_share_"]
     return Origin(
         estimation,

@@ -186,7 +186,7 @@ def _tables(
     titles: Sequence[str],
     layout: Layout,
 ) -> list[Part]:
-    """The components: a row each with all that is said of them, or their means in a second table."""
+    """The components: a row each, with the means if there is room, which else get a table."""
     beside = _beside(titles, layout.width)
     head = ["component", "weight", "count", "assigned", "volume", "condition"]
     known = summary.rows is not None

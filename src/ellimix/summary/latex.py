@@ -59,7 +59,7 @@ def escaped(text: str) -> str:
 def _letter(letter: str) -> str:
     if letter in ESCAPES:
         return ESCAPES[letter]
-    if letter.isascii() or (ord(letter) in LATIN and letter not in "×÷"):
+    if letter.isascii() or (ord(letter) in LATIN and letter.isalpha()):
         return letter
     return f"U+{ord(letter):04X}"
 

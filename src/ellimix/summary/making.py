@@ -175,15 +175,16 @@ def posterior_numbers(
 
 
 def warnings_of(report: FitReport, said: Sequence[str] = ()) -> tuple[str, ...]:
-    """What a careful reader should know, each sentence once; how the fit ended is said elsewhere."""
+    """What a careful reader should know, each sentence once, but for how the fit ended."""
     ended = report.message if report.status is not Status.CONVERGED else None
     return tuple(dict.fromkeys(text for text in (*said, *report.warnings()) if text != ended))
 
 
 def _sums(scores: Scores | None, width: int) -> tuple[list[float | None], list[float | None]]:
-    if scores is None or scores.counts is None:
+    if scores is None:
         return [None] * width, [None] * width
-    return [*map(float, scores.counts)], [*map(float, scores.assigned)]
+    counts = [None] * width if scores.counts is None else [*map(float, scores.counts)]
+    return counts, [*map(float, scores.assigned)]
 
 
 def _ends(pair: Array) -> Ends | None:
