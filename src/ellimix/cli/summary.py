@@ -76,11 +76,9 @@ class FileSummary:
     def noise(self) -> dict[str, float] | None:
         """Weight and count of the noise component, where there is one."""
         noise = self.numbers.noise
-        return (
-            None
-            if noise is None
-            else {"weight": noise.weight, "count": noise.weight * self.rows.weight}
-        )
+        if noise is None:
+            return None
+        return {"weight": noise.weight, "count": noise.weight * self.rows.weight}
 
     def components(self) -> list[dict[str, Any]]:
         """Weight, count, means and standard deviations of each component."""

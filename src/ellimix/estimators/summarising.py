@@ -84,7 +84,7 @@ class Summarised:
         Model         Mixture of 2 Gaussian components, ellipsoidal, varying volume,
                       shape and orientation (VVV)
         >>> round(model.summary(X[:100]).rows.log_likelihood, 1)
-        -415.7
+        -424.0
         """
         check_is_fitted(self)
         origin = self._origin()

@@ -13,7 +13,7 @@ from ellimix.errors import Status
 from ellimix.sources.tables import ASSUMED, percent
 from ellimix.summary import names, numbers
 from ellimix.summary.parts import Document, Facts, Grid, Layout, Notes, Part
-from ellimix.summary.records import Component, RowNumbers, Starts
+from ellimix.summary.records import Component, Noise, RowNumbers, Starts
 
 if TYPE_CHECKING:
     from ellimix.summary.summary import Summary
@@ -57,7 +57,7 @@ def _facts(
 ) -> tuple[tuple[str, str], ...]:
     """What is said in words."""
     how, rows, fit = summary.estimation, summary.rows, summary.fit
-    held = f"; {how.n_held} parameters held" if how.n_held else ""
+    held = f"; {_many(how.n_held, 'parameter')} held" if how.n_held else ""
     pairs = [("Model", summary.words), ("Estimation", how.method + held)]
     if how.prior is not None:
         pairs.append(("Prior", how.prior))
@@ -220,10 +220,9 @@ def _beside(titles: Sequence[str], width: int | None) -> bool:
     return BESIDE + sum(max(CELL, names.columns(t) + 2) for t in titles) <= width
 
 
-def _amount(part: Component | object, known: bool) -> list[str]:
-    weight, count, assigned = (getattr(part, key) for key in ("weight", "count", "assigned"))
-    counts = [numbers.count(count), numbers.count(assigned)] if known else []
-    return [numbers.share(weight), *counts]
+def _amount(part: Component | Noise, known: bool) -> list[str]:
+    counts = [numbers.count(part.count), numbers.count(part.assigned)] if known else []
+    return [numbers.share(part.weight), *counts]
 
 
 def _shape(component: Component) -> list[str]:

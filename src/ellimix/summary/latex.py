@@ -3,6 +3,7 @@ r"""A summary as LaTeX: tables with the rules of the package booktabs, and nothi
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
@@ -22,8 +23,8 @@ ESCAPES: Final = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "`": r"\textasciigrave{}",
+    '"': r"{'}{'}",
+    "`": r"{`}",
     "'": r"{'}",  # two of them are a closing quotation mark
     "-": r"{-}",  # two of them are a dash
     "[": r"{[}",  # behind the end of a table's row it would begin an argument
@@ -32,7 +33,14 @@ ESCAPES: Final = {
     "±": r"$\pm$",
     "…": r"\ldots{}",
 }
-LATIN: Final = range(0xC0, 0x180)  # letters with accents, which every LaTeX can set
+# Letters that every LaTeX can set, in any encoding of fonts: those with one of these accents
+# (grave, acute, circumflex, tilde, macron, breve, dot, diaeresis, ring, double acute, caron,
+# cedilla), and a few.
+LATIN: Final = range(0xC0, 0x180)
+ACCENTS: Final = frozenset(
+    map(chr, (*range(0x300, 0x305), *range(0x306, 0x309), 0x30A, 0x30B, 0x30C, 0x327))
+)
+OWN: Final = frozenset("æÆøØœŒßłŁ")
 LETTERS: Final = 100  # of a table's row, about
 
 
@@ -59,9 +67,14 @@ def escaped(text: str) -> str:
 def _letter(letter: str) -> str:
     if letter in ESCAPES:
         return ESCAPES[letter]
-    if letter.isascii() or (ord(letter) in LATIN and letter.isalpha()):
+    if letter.isascii() or letter in OWN or (ord(letter) in LATIN and _accented(letter)):
         return letter
     return f"U+{ord(letter):04X}"
+
+
+def _accented(letter: str) -> bool:
+    base, *marks = unicodedata.normalize("NFD", letter)
+    return base.isascii() and len(marks) == 1 and marks[0] in ACCENTS
 
 
 def _part(part: Part) -> str:

@@ -183,8 +183,10 @@ def warnings_of(report: FitReport, said: Sequence[str] = ()) -> tuple[str, ...]:
 def _sums(scores: Scores | None, width: int) -> tuple[list[float | None], list[float | None]]:
     if scores is None:
         return [None] * width, [None] * width
-    counts = [None] * width if scores.counts is None else [*map(float, scores.counts)]
-    return counts, [*map(float, scores.assigned)]
+    assigned: list[float | None] = [*map(float, scores.assigned)]
+    if scores.counts is None:
+        return [None] * width, assigned
+    return [*map(float, scores.counts)], assigned
 
 
 def _ends(pair: Array) -> Ends | None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from ellimix.summary.parts import Document, Facts, Grid, Notes, Part
 
-SPECIAL: Final = frozenset("\\`*_{}[]()#+!|$~^>@")
+SPECIAL: Final = frozenset("\\`*_[]#|$~^")
 ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 

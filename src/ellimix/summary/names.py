@@ -15,6 +15,7 @@ from typing import Final
 UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # Unicode's categories
 JOINER: Final = "\u200d"  # within an emoji; without it the emoji falls apart
 NO_WIDTH: Final = frozenset({"Mn", "Me", "Cf"})
+MARKS: Final = 3  # accents and joiners on one letter: a name can pile up thousands
 GAP: Final = "…"
 SENTENCE: Final = 1000  # characters of a sentence at most
 
@@ -28,7 +29,12 @@ def visible(text: str) -> str:
     >>> print(visible("a\nb\x1b[31m"))
     a\nb\x1b[31m
     """
-    return "".join(_seen(letter) for letter in text)
+    out, marks = [], 0
+    for letter in text:
+        marks = marks + 1 if unicodedata.category(letter) in NO_WIDTH else 0
+        if marks <= MARKS:
+            out.append(_seen(letter))
+    return "".join(out)
 
 
 def _seen(letter: str) -> str:
@@ -64,16 +70,16 @@ def shortened(text: str, most: int) -> str:
     >>> shortened("gene expression, sample 12", 16)
     'gene expre…le 12'
     """
-    if columns(text) <= most and len(text) <= 4 * most:
+    if columns(text) <= most:
         return text
     tail = _fitting(text[::-1], max(0, (most - 1) // 3))[::-1]
     return _fitting(text, most - 1 - columns(tail)) + GAP + tail
 
 
 def _fitting(text: str, most: int) -> str:
-    """What fits of the beginning; of accents at most three a letter."""
+    """What fits of the beginning."""
     used, end = 0, 0
-    for letter in text[: 4 * most]:
+    for letter in text:
         used += _columns(letter)
         if used > most:
             break
@@ -94,7 +100,7 @@ def distinct(names: Sequence[str], most: int) -> tuple[str, ...]:
     --------
     >>> from ellimix.summary.names import distinct
     >>> distinct(["x" * 99, "x" * 98, "y"], 9)
-    ('xxxx…x#0', 'xxxx…x#1', 'y')
+    ('xxxx…xx#0', 'xxxx…xx#1', 'y')
     """
     clean = [visible(name) if name.strip() else repr(name) for name in names]
     short = [shortened(name, most) for name in clean]

@@ -23,7 +23,7 @@ def nats(value: float) -> str:
 
 def entropy(value: float) -> str:
     """Nats of a single row."""
-    return f"{value:.4f}" if value == 0.0 or abs(value) >= 1e-4 else f"{value:.2e}"
+    return "<0.0001" if 0.0 < value < 0.00005 else f"{value:.4f}"
 
 
 def share(value: float) -> str:
@@ -38,8 +38,10 @@ def share(value: float) -> str:
     return "<0.001" if 0.0 < value < 0.0005 else f"{value:.3f}"
 
 
-def count(value: float) -> str:
-    """A sum of row weights."""
+def count(value: float | None) -> str:
+    """A sum of row weights; "-" for one that was not asked for."""
+    if value is None:
+        return "-"
     if value >= LARGE or 0.0 < value < 0.05:
         return f"{value:.3g}"
     return f"{value:,.1f}"

@@ -29,7 +29,7 @@ def _lines(part: Part | None, width: int) -> list[str]:
         case Facts():
             return [*(_brief(part, width) if part.brief else _facts(part, width))]
         case Grid():
-            return [part.caption, *_grid(part, width)]
+            return [*textwrap.wrap(part.caption, width), *_grid(part, width)]
         case Notes():
             return [part.title, *(line for text in part.sentences for line in _note(text, width))]
         case None:
@@ -49,6 +49,9 @@ def _brief(facts: Facts, width: int) -> Iterator[str]:
     """Two pairs a line, the first column down and then the second, where that fits."""
     left = max(len(name) for name, _ in facts.pairs) + GAP
     right = max(len(value) for _, value in facts.pairs)
+    if left + right > width:
+        yield from _facts(facts, width)
+        return
     cells = [f"{name:<{left}}{value:<{right}}" for name, value in facts.pairs]
     both = 2 * (left + right) + GAP <= width
     half = -(-len(cells) // 2) if both else len(cells)
