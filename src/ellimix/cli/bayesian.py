@@ -17,6 +17,7 @@ from ellimix.estimators.bayesian_mixture import BayesianGaussianMixture
 from ellimix.persist import save
 from ellimix.sources.tables import Table, read_table
 from ellimix.summary.records import Ends, PosteriorNumbers
+from ellimix.summary.summary import Summary
 
 MOST: Final = 10  # components to begin with; those without rows let go
 ITERATIONS, TOL = 2000, 1e-3
@@ -114,7 +115,7 @@ def _print(
     say(f"{options.data}: {n:,} rows, {d} columns")
     if table.missing.any():
         print_missing(table, console)
-    posterior = _posterior(model)
+    posterior = _posterior(model.summary())
     alive = posterior.with_rows
     plural = "" if alive == 1 else "s"
     say(
@@ -132,7 +133,8 @@ def _print(
 
 
 def _as_dict(model: BayesianGaussianMixture, table: Table, options: BayesOptions) -> dict[str, Any]:
-    mixture, numbers, posterior = model.mixture_, model.summary(), _posterior(model)
+    mixture, numbers = model.mixture_, model.summary()
+    posterior = _posterior(numbers)
     return {
         "data": str(options.data),
         "n_rows": int(table.rows.shape[0]),
@@ -169,8 +171,8 @@ def _concentration(model: BayesianGaussianMixture) -> float:
     return float(given)
 
 
-def _posterior(model: BayesianGaussianMixture) -> PosteriorNumbers:
-    found = model.summary().posterior
+def _posterior(numbers: Summary) -> PosteriorNumbers:
+    found = numbers.posterior
     if found is None:
         raise AssertionError("the fit has a posterior")
     return found

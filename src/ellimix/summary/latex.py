@@ -73,8 +73,8 @@ def _letter(letter: str) -> str:
 
 
 def _accented(letter: str) -> bool:
-    base, *marks = unicodedata.normalize("NFD", letter)
-    return base.isascii() and len(marks) == 1 and marks[0] in ACCENTS
+    parts = unicodedata.normalize("NFD", letter)
+    return len(parts) == 2 and parts[0].isascii() and parts[1] in ACCENTS
 
 
 def _part(part: Part) -> str:
