@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from ellimix.plots.motion import animate
     from ellimix.report import FitReport
     from ellimix.selection.combining import ClusterTree, combine
+    from ellimix.summary.summary import Summary
     from ellimix.trajectories import Record, Trajectory
 
 _HOMES = {
@@ -63,6 +64,7 @@ _HOMES = {
     "FAMILIES": "ellimix.covariance",
     "ClusterTree": "ellimix.selection.combining",
     "combine": "ellimix.selection.combining",
+    "Summary": "ellimix.summary.summary",
     "Prior": "ellimix.inference.priors",
     "animate": "ellimix.plots.motion",
     "load": "ellimix.persist",
@@ -100,6 +102,7 @@ __all__ = [
     "Record",
     "Recorder",
     "Status",
+    "Summary",
     "Trajectory",
     "__version__",
     "animate",

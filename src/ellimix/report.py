@@ -91,13 +91,31 @@ class FitReport:
         """Whether the fit is usable and met no degenerate component."""
         return self.usable and not self.status.failed
 
+    def __repr__(self) -> str:
+        passes = "1 pass" if self.n_iter == 1 else f"{self.n_iter:,} passes"
+        where = f"objective {self.objective:.6g}, start {self.start!r}, engine {self.engine!r}"
+        return f"<FitReport: {self.status.value} after {passes}, {where}, {self.n_rows:,} rows>"
+
+    def __str__(self) -> str:
+        passes = "1 pass" if self.n_iter == 1 else f"{self.n_iter:,} passes"
+        rows = f"{self.n_rows:,} row" + "s" * (self.n_rows != 1)
+        lines = [
+            f"{self.status.value} after {passes} over {rows} ({self.engine}), from {self.start}",
+            self.message,
+        ]
+        if self.trace:
+            lines.append(f"objective {self.objective:.6g} nats per unit of row weight")
+        if self.mixture is not None:
+            lines.append(self.mixture.words)
+        return "\n".join([*lines, *(w for w in self.warnings() if w != self.message)])
+
     def diagnostics(self) -> tuple[ComponentDiagnostics, ...]:
         """One record a component; empty without a mixture."""
         mixture = self.mixture
         if mixture is None:
             return ()
         counts = self.counts if self.counts is not None else np.full(mixture.n_components, np.nan)
-        condition, width = _shape_numbers(mixture)
+        condition, width = shape_numbers(mixture)
         return tuple(
             ComponentDiagnostics(k, *map(float, numbers))
             for k, numbers in enumerate(
@@ -138,7 +156,7 @@ class FitReport:
         return tuple(out)
 
 
-def _shape_numbers(mixture: Mixture) -> tuple[Array, Array]:
+def shape_numbers(mixture: Mixture) -> tuple[Array, Array]:
     """Condition numbers and relative widths, (k,) each."""
     if mixture.covariance.structure in (Structure.SPHERICAL, Structure.DIAGONAL):
         variances = mixture.variances()

@@ -159,6 +159,9 @@ def test_log_densities_and_posterior(engine, dtype, shape, n, k, d):
     # an error of a log-potential is a relative one of a responsibility
     assert (np.abs(said.responsibilities - share) <= tolerance * (1.0 + scale[:, None])).all()
     assert (np.abs(said.certainty - share.max(axis=1)) <= tolerance * (1.0 + scale)).all()
+    disorder = np.array([naive.entropy(row[None]) for row in share])
+    # -r log r moves by |log r| + 1 times what r moves by, summed over the components
+    assert (np.abs(said.entropy - disorder) <= 4 * k * tolerance * (1.0 + scale)).all()
     clear = np.sort(joint, axis=1)[:, -2:]
     clear = clear[:, 0] < clear[:, -1] - 4.0 * tolerance * scale if k > 1 else np.ones(n, bool)
     assert clear.mean() > 0.9
@@ -167,7 +170,7 @@ def test_log_densities_and_posterior(engine, dtype, shape, n, k, d):
     assert said.density.dtype == said.certainty.dtype == said.responsibilities.dtype == np.float64
     brief = engine.posterior(potentials, block, full=False)
     assert brief.responsibilities is None
-    for field in ("density", "labels", "certainty"):
+    for field in ("density", "labels", "certainty", "entropy"):
         np.testing.assert_array_equal(getattr(brief, field), getattr(said, field))
 
 
@@ -188,6 +191,7 @@ def test_posterior_of_equal_components_and_far_rows(engine, shape, d):
     assert not said.labels.any()  # the first of equals
     np.testing.assert_allclose(said.responsibilities, 1.0 / 3.0, rtol=TOLERANCE)
     np.testing.assert_allclose(said.certainty, 1.0 / 3.0, rtol=TOLERANCE)
+    np.testing.assert_allclose(said.entropy, np.log(3.0), rtol=TOLERANCE)
     assert (said.density == -np.inf).tolist() == [i in (4, 16) for i in range(17)]
 
 

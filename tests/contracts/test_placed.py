@@ -78,7 +78,7 @@ def test_laid_out_once_or_in_every_pass(
     said = [engine.posterior(potentials[0], block, full=True) for block in once.blocks()]
     again = [engine.posterior(potentials[0], block, full=True) for block in every_time.blocks()]
     for ours, theirs in zip(said, again, strict=True):
-        for name in ("density", "labels", "certainty", "responsibilities"):
+        for name in ("density", "labels", "certainty", "entropy", "responsibilities"):
             np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
 
 

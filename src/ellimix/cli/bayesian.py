@@ -15,11 +15,11 @@ from ellimix.cli.summary import missing_of, notes_of, print_missing
 from ellimix.errors import DataError
 from ellimix.estimators.bayesian_mixture import BayesianGaussianMixture
 from ellimix.persist import save
-from ellimix.records import Array
 from ellimix.sources.tables import Table, read_table
+from ellimix.summary.records import Ends, PosteriorNumbers
+from ellimix.summary.summary import Summary
 
 MOST: Final = 10  # components to begin with; those without rows let go
-LEVEL: Final = 0.9
 ITERATIONS, TOL = 2000, 1e-3
 
 
@@ -115,15 +115,16 @@ def _print(
     say(f"{options.data}: {n:,} rows, {d} columns")
     if table.missing.any():
         print_missing(table, console)
-    alive = model.n_components_effective_
+    posterior = _posterior(model.summary())
+    alive = posterior.with_rows
     plural = "" if alive == 1 else "s"
     say(
         f"Posterior of a mixture of at most {model.n_components} Gaussian components, "
         f"{model.mixture_.family.words} ({model.mixture_.family.name}): {alive} component{plural} "
         f"with rows, concentration {_concentration(model):.4g}\n"
     )
-    say(f"  evidence lower bound {model.lower_bound_ * _weight(table):,.3f} nats\n")
-    say(model.posterior_.summary(LEVEL, _alive(model)))
+    say(f"  evidence lower bound {posterior.lower_bound:,.3f} nats\n")
+    say(model.posterior_.summary(posterior.level, _alive(model)))
     say("")
     for note in (*table.ignored, *model.report_.warnings()):
         say(f"Note: {note}")
@@ -132,7 +133,8 @@ def _print(
 
 
 def _as_dict(model: BayesianGaussianMixture, table: Table, options: BayesOptions) -> dict[str, Any]:
-    limits, mixture = model.posterior_.interval(LEVEL), model.mixture_
+    mixture, numbers = model.mixture_, model.summary()
+    posterior = _posterior(numbers)
     return {
         "data": str(options.data),
         "n_rows": int(table.rows.shape[0]),
@@ -140,19 +142,19 @@ def _as_dict(model: BayesianGaussianMixture, table: Table, options: BayesOptions
         "feature_names": list(table.names),
         "family": mixture.family.name,
         "most_components": mixture.n_components,
-        "n_components_effective": int(model.n_components_effective_),
+        "n_components_effective": posterior.with_rows,
         "concentration": _concentration(model),
-        "evidence_lower_bound": float(model.lower_bound_ * _weight(table)),
-        "level": LEVEL,
+        "evidence_lower_bound": posterior.lower_bound,
+        "level": posterior.level,
         "status": model.report_.status.value,
         "n_iter": model.report_.n_iter,
         "components": [
             {
                 "component": k,
-                "weight": float(mixture.weights[k]),
-                "weight_interval": _numbers(limits.weights[k]),
-                "mean": _numbers(mixture.means[k]),
-                "mean_interval": [_numbers(ends) for ends in limits.means[k]],
+                "weight": numbers.components[k].weight,
+                "weight_interval": _ends(numbers.components[k].weight_interval),
+                "mean": list(numbers.components[k].means),
+                "mean_interval": [*map(_ends, numbers.components[k].mean_intervals or ())],
             }
             for k in _alive(model)
         ],
@@ -169,8 +171,11 @@ def _concentration(model: BayesianGaussianMixture) -> float:
     return float(given)
 
 
-def _weight(table: Table) -> float:
-    return float(table.rows.shape[0] if table.weight is None else table.weight.sum())
+def _posterior(numbers: Summary) -> PosteriorNumbers:
+    found = numbers.posterior
+    if found is None:
+        raise AssertionError("the fit has a posterior")
+    return found
 
 
 def _files(options: BayesOptions) -> dict[str, str]:
@@ -178,6 +183,6 @@ def _files(options: BayesOptions) -> dict[str, str]:
     return {what: str(path) for what, path in places.items() if path is not None}
 
 
-def _numbers(values: Array) -> list[float | None]:
-    """Numbers as JSON has them; none for a point estimate's interval."""
-    return [None if np.isnan(x) else float(x) for x in values]
+def _ends(ends: Ends | None) -> list[float | None]:
+    """Ends as JSON has them; none for a point estimate's interval."""
+    return [None, None] if ends is None else [*ends]

@@ -14,7 +14,7 @@ from rich.table import Table as RichTable
 from ellimix.cli.choice import chosen
 from ellimix.cli.jobs import AUTO, asked_for, check_components, columns_of
 from ellimix.cli.places import check_places
-from ellimix.cli.summary import in_words, model_of
+from ellimix.cli.summary import model_of
 from ellimix.density.mixture import Mixture
 from ellimix.errors import DataError
 from ellimix.persist import load, write_beside
@@ -115,7 +115,7 @@ def _table(options: ImputeOptions, mixture: Mixture | None) -> Table:
 def _filler(options: ImputeOptions, table: Table, mixture: Mixture | None) -> Filler:
     """The mixture that was given, or one fitted to the rows."""
     if mixture is not None:
-        return Filler(mixture, 0.0, f"{in_words(mixture)}, of {options.model}")
+        return Filler(mixture, 0.0, f"{mixture.words}, of {options.model}")
     asked = asked_for(options.components, options.covariance, options.seed)
     found = chosen(table, MemorySource(table.rows), asked)
     if found.best.mixture is None:

@@ -14,7 +14,7 @@ from rich.console import Console
 from ellimix import datasets
 from ellimix.cli.choice import Asked, chosen
 from ellimix.cli.places import check_picture, check_places, picture_of, write_picture
-from ellimix.cli.summary import Summary, print_summary
+from ellimix.cli.summary import FileSummary, print_summary
 from ellimix.density.mixture import Mixture
 from ellimix.engines.numpy_engine import normalise
 from ellimix.errors import DataError
@@ -44,7 +44,7 @@ class FitOptions:
     prior: str = "none"
 
 
-def fit_file(options: FitOptions, console: Console) -> Summary:
+def fit_file(options: FitOptions, console: Console) -> FileSummary:
     """Read, fit, write, print: in this order, so that a refusal writes nothing."""
     check_places(options.out, options.plot)
     check_components(options.components)
@@ -147,14 +147,14 @@ def asked_for(components: int | None, covariance: str, seed: int) -> Asked:
     )
 
 
-def _fit(table: Table, options: FitOptions) -> Summary:
+def _fit(table: Table, options: FitOptions) -> FileSummary:
     source = MemorySource(table.rows, table.weight)
     asked = asked_for(options.components, options.covariance, options.seed)
     asked = replace(asked, engine=options.engine, noise=options.noise, prior=options.prior)
     found = chosen(table, source, asked)
     places = {"model": options.out, "plot": options.plot}
     files = {what: str(path) for what, path in places.items() if path is not None}
-    return Summary.of(found, table, source, str(options.data), files, found.reg_covar)
+    return FileSummary.of(found, table, source, str(options.data), files, found.reg_covar)
 
 
 def columns_of(mixture: Mixture, data: Path, model: Path) -> Table:

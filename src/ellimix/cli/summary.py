@@ -10,14 +10,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from ellimix.covariance import name_for
-from ellimix.density.mixture import UNCERTAIN, Mixture, Scores
-from ellimix.report import FitReport
-from ellimix.selection import criteria
+from ellimix.density.mixture import UNCERTAIN, Mixture
+from ellimix.errors import Status
 from ellimix.selection import table as tables
 from ellimix.selection.search import Found
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.tables import ASSUMED, Table, percent
+from ellimix.summary.making import Origin, choice_of, starts_of_cell, summarise
+from ellimix.summary.records import Estimation, RowNumbers
+from ellimix.summary.summary import Summary
 
 CELL = 18  # characters that a mean and its deviation need at most
 MOST_COLUMNS = 12  # shown with their missing values
@@ -25,12 +26,12 @@ MARGIN = 28  # and what stands to the left of them in a row of a component
 
 
 @dataclass(frozen=True)
-class Summary:
+class FileSummary:
     """A fit and everything that the command line says of it."""
 
     mixture: Mixture
-    scores: Scores
-    report: FitReport
+    numbers: Summary
+    rows: RowNumbers
     found: Found
     table: Table
     data: str
@@ -52,8 +53,19 @@ class Summary:
             raise AssertionError("the best cell has a mixture")
         report = found.best.report.by_weight()
         mixture = found.best.report.mixture.by_weight()
-        scores = mixture.score_rows(source)
-        return cls(mixture, scores, report, found, table, data, files, reg_covar)
+        origin = Origin(
+            Estimation("maximum likelihood" if found.prior is None else "maximum a posteriori"),
+            report,
+            starts_of_cell(found.best),
+            mixture.score_rows(source),
+            table.missing,
+            choice_of(found.cells, found.criterion),
+            said=found.said,
+        )
+        numbers = summarise(mixture, origin)
+        if numbers.rows is None:
+            raise AssertionError("there are rows")
+        return cls(mixture, numbers, numbers.rows, found, table, data, files, reg_covar)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -61,38 +73,24 @@ class Summary:
         return self.table.names
 
     @property
-    def bic(self) -> float:
-        """BIC, smaller is better."""
-        s = self.scores
-        return criteria.bic(s.log_likelihood, self.mixture.n_parameters, s.weight)
-
-    @property
-    def icl(self) -> float:
-        """ICL, smaller is better."""
-        s = self.scores
-        p = self.mixture.n_parameters
-        return criteria.icl(s.log_likelihood, p, s.weight, s.classification)
-
-    @property
     def noise(self) -> dict[str, float] | None:
         """Weight and count of the noise component, where there is one."""
-        if self.mixture.box is None:
+        noise = self.numbers.noise
+        if noise is None:
             return None
-        weight = self.mixture.noise_weight
-        return {"weight": weight, "count": weight * self.scores.weight}
+        return {"weight": noise.weight, "count": noise.weight * self.rows.weight}
 
     def components(self) -> list[dict[str, Any]]:
         """Weight, count, means and standard deviations of each component."""
-        deviations = np.sqrt(self.mixture.variances())
         return [
             {
-                "component": k,
-                "weight": float(weight),
-                "count": float(weight * self.scores.weight),
-                "mean": dict(zip(self.names, map(float, self.mixture.means[k]), strict=True)),
-                "standard_deviation": dict(zip(self.names, map(float, deviations[k]), strict=True)),
+                "component": c.number,
+                "weight": c.weight,
+                "count": c.weight * self.rows.weight,
+                "mean": dict(zip(self.names, c.means, strict=True)),
+                "standard_deviation": dict(zip(self.names, c.standard_deviations, strict=True)),
             }
-            for k, weight in enumerate(self.mixture.weights)
+            for c in self.numbers.components
         ]
 
     def notes(self) -> tuple[str, ...]:
@@ -101,11 +99,16 @@ class Summary:
 
     def remarks(self) -> tuple[str, ...]:
         """The notes on the search and the fit."""
-        return (*self.found.said, *self.report.warnings())
+        fit, said = self.numbers.fit, self.numbers.warnings
+        if fit is None or fit.status == Status.CONVERGED.value:
+            return said
+        return (*said, fit.message)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
-        report, found = self.report, self.found
+        rows, found, fit = self.rows, self.found, self.numbers.fit
+        if fit is None:
+            raise AssertionError("there is a fit")
         return {
             "data": self.data,
             "n_rows": int(self.table.rows.shape[0]),
@@ -114,14 +117,14 @@ class Summary:
             "family": found.best.name,
             "family_in_words": self.mixture.family.words,
             "n_components": self.mixture.n_components,
-            "log_likelihood": self.scores.log_likelihood,
+            "log_likelihood": rows.log_likelihood,
             "n_parameters": self.mixture.n_parameters,
-            "bic": self.bic,
-            "icl": self.icl,
-            "uncertain_rows": self.scores.uncertain,
-            "status": report.status.value,
-            "n_iter": report.n_iter,
-            "start": report.start,
+            "bic": rows.bic,
+            "icl": rows.icl,
+            "uncertain_rows": rows.uncertain,
+            "status": fit.status,
+            "n_iter": fit.n_iter,
+            "start": fit.start,
             "reg_covar": self.reg_covar,
             "components": self.components(),
             "noise": self.noise,
@@ -132,26 +135,26 @@ class Summary:
         }
 
 
-def print_summary(summary: Summary, console: Console) -> None:
+def print_summary(summary: FileSummary, console: Console) -> None:
     """The summary as text."""
-    mixture, scores, table = summary.mixture, summary.scores, summary.table
+    mixture, rows, table = summary.mixture, summary.rows, summary.table
     n = table.rows.shape[0]
-    weighted = "" if table.weight is None else f", total weight {scores.weight:,.6g}"
+    weighted = "" if table.weight is None else f", total weight {rows.weight:,.6g}"
     say = _plain(console)
     say(f"{summary.data}: {n:,} rows{weighted}, {mixture.n_features} columns")
     if table.missing.any():
         print_missing(table, console)
     say(f"{model_of(summary.found)}\n")
     say(
-        f"  log-likelihood {scores.log_likelihood:,.3f}    parameters {mixture.n_parameters}\n"
-        f"  BIC {summary.bic:,.3f}    ICL {summary.icl:,.3f}    (smaller is better)\n"
+        f"  log-likelihood {rows.log_likelihood:,.3f}    parameters {mixture.n_parameters}\n"
+        f"  BIC {rows.bic:,.3f}    ICL {rows.icl:,.3f}    (smaller is better)\n"
     )
     for part in _tables(summary, console.width):
         console.print(part)
-    share = scores.uncertain / scores.weight
+    share = rows.uncertain / rows.weight
     what = "rows" if table.weight is None else "of the weight"
     say(
-        f"Uncertain {what}: {scores.uncertain:,.6g} ({share:.1%}), whose most probable component "
+        f"Uncertain {what}: {rows.uncertain:,.6g} ({share:.1%}), whose most probable component "
         f"has a probability below {UNCERTAIN}."
     )
     for note in (*table.ignored, *summary.remarks()):  # what is missing stands above
@@ -198,48 +201,15 @@ def notes_of(table: Table) -> tuple[str, ...]:
     return (*table.ignored, table.about_missing) if table.about_missing else table.ignored
 
 
-def in_words(mixture: Mixture) -> str:
-    """A mixture in words."""
-    plural = "" if mixture.n_components == 1 else "s"
-    noise = "" if mixture.box is None else " and noise"
-    name = name_for(mixture.family, mixture.n_features)
-    return (
-        f"Mixture of {mixture.n_components} Gaussian component{plural}{noise}, "
-        f"{mixture.family.words} ({name})"
-    )
-
-
 def model_of(found: Found) -> str:
     """The best model in words, among how many it was chosen, and how far behind the next one is."""
     if found.best.mixture is None:
         raise AssertionError("the best cell has a mixture")
-    return in_words(found.best.mixture) + _chosen(found)
+    choice = choice_of(found.cells, found.criterion).words
+    return found.best.mixture.words + (f", {choice}" if choice else "")
 
 
-def _chosen(found: Found) -> str:
-    if len(found.cells) == 1:
-        return ""
-    families = {cell.name for cell in found.cells}
-    sizes = sorted({cell.n_components for cell in found.cells})
-    parts = []
-    if len(families) > 1:
-        parts.append(f"{len(families)} families")
-    if len(sizes) > 1:
-        parts.append(f"{sizes[0]} to {sizes[-1]} components")
-    name = found.criterion.upper()
-    text = f", chosen by {name} among {' and '.join(parts)}"
-    first, second = criteria.order(found.cells, found.criterion)[:2]
-    runner_up = found.cells[second]
-    if runner_up.ok:
-        values = criteria.values(found.cells, found.criterion)
-        gap = float(values[second] - values[first])
-        size, family = str(runner_up.n_components), runner_up.name
-        which = " ".join([family] * (len(families) > 1) + [size] * (len(sizes) > 1))
-        text += f" (next: {which}, {name} {gap:,.1f} higher)"
-    return text
-
-
-def _tables(summary: Summary, width: int) -> list[RichTable]:
+def _tables(summary: FileSummary, width: int) -> list[RichTable]:
     """Components as rows where that fits the width; else as columns, several tables if need be."""
     if MARGIN + CELL * summary.mixture.n_features <= width:
         return [_by_component(summary)]
@@ -252,7 +222,7 @@ def _tables(summary: Summary, width: int) -> list[RichTable]:
     return tables
 
 
-def _by_component(summary: Summary) -> RichTable:
+def _by_component(summary: FileSummary) -> RichTable:
     """A row a component; means with standard deviations behind ±."""
     table = RichTable("component", box=None, pad_edge=False, header_style="bold")
     for heading in ("weight", "count", *summary.names):
@@ -268,7 +238,7 @@ def _by_component(summary: Summary) -> RichTable:
     return table
 
 
-def _noise_alone(noise: Mapping[str, float]) -> RichTable:
+def _noise_alone(noise: Mapping[str, Any]) -> RichTable:
     """The noise component, which has no features to set in a column."""
     table = RichTable("", box=None, pad_edge=False, header_style="bold")
     for heading in ("weight", "count"):

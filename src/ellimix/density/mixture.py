@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
+from ellimix.covariance import name_for
 from ellimix.covariance.base import Covariance, Family, Structure, free_parameters
 from ellimix.engines import Engine, Posterior, choose
 from ellimix.engines.incomplete import suited
@@ -25,6 +26,7 @@ from ellimix.sources.memory import MemorySource
 from ellimix.sources.threads import one_blas_thread
 
 FEW_VALUES = 4096  # in rows so few that setting up threads would cost more than scoring them
+MOST_WEIGHTS = 10  # shown where a mixture is printed
 UNCERTAIN = 0.9  # a row is uncertain where its largest responsibility is below this
 
 
@@ -36,6 +38,9 @@ class Scores(NamedTuple):
     classification: float  # sum of log max_k r_k <= 0, nats: BIC to ICL
     uncertain: float  # weight of the rows whose largest responsibility is below 0.9
     weight: float  # sum of the rows' weights
+    entropy: float  # sum of -r log r >= 0, nats
+    assigned: Array  # (k,), noise is one more: weight of the rows with each label
+    counts: Array | None = None  # of the same shape: sums of r, where asked for
 
 
 @final
@@ -138,6 +143,24 @@ class Mixture:
     def n_features(self) -> int:
         """Number of features, d."""
         return int(self.means.shape[1])
+
+    @property
+    def words(self) -> str:
+        """The model in words: how many components, and how their covariances are alike."""
+        plural = "" if self.n_components == 1 else "s"
+        noise = "" if self.box is None else " and noise"
+        name = name_for(self.family, self.n_features)
+        return (
+            f"Mixture of {self.n_components} Gaussian component{plural}{noise}, "
+            f"{self.family.words} ({name})"
+        )
+
+    def __repr__(self) -> str:
+        features = "1 feature" if self.n_features == 1 else f"{self.n_features} features"
+        shown = " ".join(f"{weight:.3g}" for weight in self.weights[:MOST_WEIGHTS])
+        more = " ..." if self.n_components > MOST_WEIGHTS else ""
+        clutter = "" if self.box is None else f", of the noise {self.noise_weight:.3g}"
+        return f"<{self.words}; {features}; weights {shown}{more}{clutter}>"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -262,24 +285,50 @@ class Mixture:
         self._posterior(rows, detail, lambda part, found: np.copyto(out[part], found.labels))
         return self._labels(out)
 
-    def score_rows(self, source: Source, engine: Engine | None = None) -> Scores:
-        """Labels, log-likelihood and certainty of all rows, in one pass."""
+    def score_rows(
+        self, source: Source, engine: Engine | None = None, counts: bool = False
+    ) -> Scores:
+        """Labels, log-likelihood and certainty of all rows, in one pass.
+
+        Parameters
+        ----------
+        source : Source
+        engine : Engine, optional
+            By default what suits a single pass.
+        counts : bool, default False
+            Whether to sum the responsibilities, too, which makes the pass somewhat longer.
+        """
         potentials = self.potentials
         used = suited(engine or self._engine(source.n_rows, source.n_patterns), source)
         labels = np.empty(source.n_rows, dtype=np.int64)
 
-        def step(block: Block) -> tuple[float, float, float, float]:
-            found = used.posterior(potentials, block, False)
+        width = potentials.offset.size
+
+        def step(block: Block) -> Array:
+            found = used.posterior(potentials, block, counts)
             labels[block.start : block.stop] = found.labels
             unsure = (found.certainty < UNCERTAIN).astype(np.float64)
             w = np.ones(unsure.size) if block.weight is None else block.weight
             counted = np.where(w > 0.0, found.density, 0.0)
-            classified = float(w @ np.log(found.certainty))
-            return float(w @ counted), classified, float(w @ unsure), float(w.sum())
+            numbers = w @ counted, w @ np.log(found.certainty), w @ unsure, w.sum()
+            assigned = np.bincount(found.labels, w, width)
+            share = found.responsibilities
+            expected = np.zeros(width) if share is None else w @ share
+            return np.concatenate([(*numbers, w @ found.entropy), assigned, expected])
 
         with one_blas_thread():
             sums = np.array(list(source.each(step))).sum(axis=0)
-        return Scores(self._labels(labels), *map(float, sums))
+        log_likelihood, classification, uncertain, weight, entropy = map(float, sums[:5])
+        return Scores(
+            self._labels(labels),
+            log_likelihood,
+            classification,
+            uncertain,
+            weight,
+            entropy,
+            sums[5 : 5 + width],
+            sums[5 + width :] if counts else None,
+        )
 
     def _labels(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
         return labels if self.box is None else np.where(labels == self.n_components, -1, labels)

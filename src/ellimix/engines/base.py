@@ -26,6 +26,8 @@ class Posterior:
         The most probable component, the first of equals.
     certainty : ndarray of shape (n,)
         Its responsibility.
+    entropy : ndarray of shape (n,)
+        Of the row's responsibilities, -sum r log r, in nats: 0 where it is certain, log k at most.
     responsibilities : ndarray of shape (n, k) or None
         All of them, where asked for.
     """
@@ -33,6 +35,7 @@ class Posterior:
     density: Array
     labels: NDArray[np.int64]
     certainty: Array
+    entropy: Array
     responsibilities: Array | None
 
 

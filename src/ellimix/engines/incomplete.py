@@ -141,15 +141,17 @@ class IncompleteEngine:
             np.empty(n),
             np.empty(n, dtype=np.int64),
             np.empty(n),
+            np.empty(n),
             np.empty((n, potentials.offset.size)) if full else None,
         )
         if parts.whole is not None:
             _put(out, parts.index, self.base.posterior(potentials, parts.whole, full))
         for part in parts.rest:
             log_joint = part.log_joint(potentials)
-            density, share, _ = soft(log_joint)
+            density, share, entropy = soft(log_joint)
             labels = log_joint.argmax(axis=0)
-            own = Posterior(density, labels, share.max(axis=0), share.T if full else None)
+            every = share.T if full else None
+            own = Posterior(density, labels, share.max(axis=0), entropy, every)
             _put(out, part.index, own)
         return out
 
@@ -222,6 +224,6 @@ def _added(
 
 def _put(out: Posterior, index: NDArray[np.intp], part: Posterior) -> None:
     out.density[index], out.labels[index] = part.density, part.labels
-    out.certainty[index] = part.certainty
+    out.certainty[index], out.entropy[index] = part.certainty, part.entropy
     if out.responsibilities is not None and part.responsibilities is not None:
         out.responsibilities[index] = part.responsibilities

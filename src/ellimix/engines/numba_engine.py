@@ -127,7 +127,7 @@ class NumbaEngine:
         layout = self._layout(block)
         shape, factor = _factor(potentials)
         real, n, k = layout.x.dtype, layout.rows, potentials.offset.size
-        density, best = np.empty(n), np.empty(n)
+        density, best, entropy = np.empty((3, n))
         labels = np.empty(n, dtype=np.int64)
         share = np.empty((n if full else 0, k))
         compiler.posterior_pass(shape, layout.x.shape[1], layout.bits)(
@@ -140,9 +140,10 @@ class NumbaEngine:
             density,
             labels,
             best,
+            entropy,
             share,
         )
-        return Posterior(density, labels, best, share if full else None)
+        return Posterior(density, labels, best, entropy, share if full else None)
 
     def accumulate(
         self, responsibilities: Array, block: Block, center: Array, moment: Moment

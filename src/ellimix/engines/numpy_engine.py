@@ -62,11 +62,10 @@ class NumpyEngine:
         """Log-density, best component and, if `full`, all responsibilities of each row."""
         log_joint = log_potentials(potentials, _columns(block))
         labels = log_joint.argmax(axis=0)
-        log_total, share, _ = soft(log_joint)
+        log_total, share, entropy = soft(log_joint)
         certainty = share.max(axis=0)
-        return Posterior(
-            log_total, labels, certainty, np.ascontiguousarray(share.T) if full else None
-        )
+        every = np.ascontiguousarray(share.T) if full else None
+        return Posterior(log_total, labels, certainty, entropy, every)
 
     def accumulate(
         self, responsibilities: Array, block: Block, center: Array, moment: Moment

@@ -61,7 +61,7 @@ class ParameterAttribute:
         if mixture is None:
             state["_assigned"] = assigned
             return
-        for stale in ("_assigned", "clusters_"):
+        for stale in ("_assigned", "clusters_", "scores_"):
             state.pop(stale, None)
         estimator.mixture_ = mixture
 

@@ -100,7 +100,8 @@ def _by_search(
     if estimator.covariance_type != AUTO:
         report = recast(report, parse(estimator.covariance_type, source.n_features))
     estimator._keep(report, [report], source, ENGINES[report.engine])
-    estimator.labels_ = search.labels_  # which may know of the rows' groups
+    # which may know of the rows' groups
+    estimator.labels_, estimator.scores_ = search.labels_, search.best_.scores_
     estimator.search_ = search
 
 

@@ -18,6 +18,7 @@ from ellimix.em import Task
 from ellimix.engines import NAMES, Engine
 from ellimix.errors import DataError
 from ellimix.escaping import escape
+from ellimix.estimators import summarising
 from ellimix.estimators.batches import BatchMixture
 from ellimix.estimators.callbacks import with_callbacks
 from ellimix.estimators.posterior import WithPosterior
@@ -39,6 +40,8 @@ from ellimix.report import FitReport
 from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
 from ellimix.starts import STARTS, Beginning
+from ellimix.summary import records
+from ellimix.summary.making import Origin
 
 PROCESS = "dirichlet_process"
 
@@ -150,7 +153,7 @@ class BayesianGaussianMixture(WithPosterior, BatchMixture):
         The same at each iteration.
     n_batches_, n_seen_ : int, float
         Batches that the posterior rests on, and the weight of their rows: see `partial_fit`.
-    converged_, n_iter_, labels_, n_parameters_, mixture_, report_, reports_ :
+    converged_, n_iter_, labels_, scores_, n_parameters_, mixture_, report_, reports_ :
         As for `GaussianMixture`. `labels_`, `predict` and `score_samples` are those of the E-step
         of the posterior, as scikit-learn's; `sample` draws with the expected parameters.
     missing_share_, n_features_in_, feature_names_in_ :
@@ -378,6 +381,19 @@ class BayesianGaussianMixture(WithPosterior, BatchMixture):
         self.mean_prior_ = prior.mean
         self.degrees_of_freedom_prior_ = float(prior.degrees)
         self.covariance_prior_ = prior.scatter if prior.scatter.ndim else float(prior.scatter)
+
+    def _title(self) -> str:
+        return "Bayesian Gaussian mixture"
+
+    def _estimation(self) -> records.Estimation:
+        """How the last fit was made, in words."""
+        return summarising.by_posterior(self)
+
+    def _origin(self) -> Origin:
+        """Here `tol` is of all rows together."""
+        scores = vars(self).get("scores_")
+        tol = self.tol if scores is None else self.tol / scores.weight
+        return summarising.origin_of(self, self._estimation(), tol)
 
     def _inference(self) -> VariationalBayes:
         """The inference that gave the mixture."""

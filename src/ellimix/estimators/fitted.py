@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import abstractmethod
 from dataclasses import replace
 from os import PathLike
 from typing import Any, Self
@@ -12,17 +13,20 @@ from numpy.typing import NDArray
 
 from ellimix.covariance import Family, name_for, parse
 from ellimix.density.bearing import unseen
-from ellimix.density.mixture import Mixture
+from ellimix.density.mixture import Mixture, Scores
 from ellimix.engines import Engine
 from ellimix.errors import FitWarning, Status
 from ellimix.estimators.assuming import log_prior
 from ellimix.estimators.attributes import ParameterAttribute
 from ellimix.estimators.callbacks import CallbackSupport
 from ellimix.estimators.methods import MixtureMethods
+from ellimix.estimators.summarising import origin_of
 from ellimix.persist import load
 from ellimix.report import FitReport
 from ellimix.sources.knowledge import missing_share
 from ellimix.sources.memory import MemorySource
+from ellimix.summary.making import Origin
+from ellimix.summary.records import Estimation
 
 
 class FittedMixture(CallbackSupport, MixtureMethods):
@@ -33,7 +37,9 @@ class FittedMixture(CallbackSupport, MixtureMethods):
 
     covariance_type: str
     order: str
+    tol: float
     report_: FitReport
+    scores_: Scores
     labels_: NDArray[np.int64]
     missing_share_: NDArray[np.float64]
 
@@ -149,6 +155,14 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         mixture = self._fitted("covariance_type_")
         return name_for(mixture.family, mixture.n_features)
 
+    @abstractmethod
+    def _estimation(self) -> Estimation:
+        """How the last fit was made, in words."""
+
+    def _origin(self) -> Origin:
+        """What is known of the last fit, if the mixture is still its own."""
+        return origin_of(self, self._estimation(), self.tol)
+
     def _family(self, d: int) -> Family:
         """The family that was asked for, or what the search chose."""
         if self.covariance_type == "auto":
@@ -180,7 +194,8 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         self.n_iter_ = best.n_iter
         self.lower_bound_ = best.objective
         self.lower_bounds_ = list(best.trace)
-        self.labels_ = mixture.score_rows(source, engine).labels
+        self.scores_ = mixture.score_rows(source, engine, counts=True)
+        self.labels_ = self.scores_.labels
 
 
 def _about_rows(best: FitReport, source: MemorySource, engine: Engine) -> tuple[str, ...]:

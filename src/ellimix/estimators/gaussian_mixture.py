@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, final
 
@@ -14,6 +15,7 @@ from ellimix.covariance import ALIASES, FAMILIES, ONE_FEATURE
 from ellimix.em import Task
 from ellimix.engines import NAMES, Engine
 from ellimix.errors import DataError
+from ellimix.estimators import summarising
 from ellimix.estimators.assuming import pseudo_of
 from ellimix.estimators.automatic import AUTO, MML, fit_automatically, is_open
 from ellimix.estimators.callbacks import with_callbacks
@@ -26,6 +28,8 @@ from ellimix.selection.criteria import CRITERIA
 from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
 from ellimix.starts import STARTS
+from ellimix.summary import records
+from ellimix.summary.making import Origin
 
 
 @final
@@ -164,6 +168,8 @@ class GaussianMixture(RunningMixture):
         How the best fit went: status, message, trace, diagnostics.
     reports_ : list of FitReport
         The same for every start.
+    scores_ : Scores
+        What the closing pass over the rows of `fit` said: `summary` is made of it.
     missing_share_ : ndarray of shape (d,)
         Of each column's values in `fit`, by weight, the share that was NaN. What is missing is
         taken to be so at random.
@@ -340,6 +346,19 @@ class GaussianMixture(RunningMixture):
             lower=lower, upper=upper, mask=mask,
         )  # fmt: skip
         return self._fit(X, y, sample_weight, known)
+
+    def _estimation(self) -> records.Estimation:
+        """How the last fit was made, in words."""
+        return summarising.by_likelihood(self)
+
+    def _origin(self) -> Origin:
+        """With the search that chose the model, if one did."""
+        origin, search = super()._origin(), vars(self).get("search_")
+        if origin.report is None or search is None:
+            return origin
+        if isinstance(search, tuple):  # by message length: fits are of other families
+            return replace(origin, starts=None)
+        return summarising.chosen(origin, search)
 
     def _inference(self) -> Estimation:
         """As the fit was made: what it held is held."""

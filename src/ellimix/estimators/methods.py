@@ -22,6 +22,7 @@ from ellimix.density.mixture import Mixture, Scores
 from ellimix.errors import DataError
 from ellimix.estimators.clusters import ClusterLevel
 from ellimix.estimators.imputing import Imputing, like
+from ellimix.estimators.summarising import Summarised
 from ellimix.persist import save
 from ellimix.records import Array, Detail, Rows
 from ellimix.selection import criteria
@@ -34,6 +35,7 @@ FLOATS = [np.float64, np.float32]
 class MixtureMethods(
     ClusterLevel,
     Imputing,
+    Summarised,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     ClusterMixin,

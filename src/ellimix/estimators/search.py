@@ -14,12 +14,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from ellimix.density.mixture import Scores
 from ellimix.engines import ENGINES, NAMES
 from ellimix.errors import FitWarning, Status
 from ellimix.estimators.assuming import prior_of
 from ellimix.estimators.gaussian_mixture import GaussianMixture
 from ellimix.estimators.methods import MixtureMethods
 from ellimix.estimators.preparing import checked_source, told
+from ellimix.estimators.summarising import chosen
 from ellimix.estimators.verbose import print_step
 from ellimix.inference.priors import DEFAULT, Prior
 from ellimix.records import Array
@@ -30,6 +32,7 @@ from ellimix.selection.guard import Guard
 from ellimix.selection.search import Found, search
 from ellimix.selection.table import Comparison, Row
 from ellimix.sources.knowledge import Known
+from ellimix.summary.making import Origin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -100,6 +103,8 @@ class GaussianMixtureSearch(MixtureMethods):
         The best model's frozen distribution.
     labels_ : ndarray of shape (n,)
         Most probable component of each row.
+    scores_ : Scores
+        What the best model's closing pass over the rows said: `summary` is made of it.
     n_parameters_ : int
         Number of free parameters of the best model.
     n_features_in_ : int
@@ -155,6 +160,7 @@ class GaussianMixtureSearch(MixtureMethods):
     cells_: tuple[Cell, ...]
     results_: list[Row]
     labels_: NDArray[np.int64]
+    scores_: Scores
 
     def __init__(
         self,
@@ -336,6 +342,10 @@ class GaussianMixtureSearch(MixtureMethods):
         axes: Axes = _plots().selection_plot(cells, criterion=self._by(criterion), ax=ax)
         return axes
 
+    def _origin(self) -> Origin:
+        """That of the best model, with the choice."""
+        return chosen(self.best_._origin(), self)
+
     def _cells(self) -> tuple[Cell, ...]:
         check_is_fitted(self)
         return self.cells_
@@ -359,6 +369,7 @@ class GaussianMixtureSearch(MixtureMethods):
         self.best_params_ = {"n_components": cell.n_components, "covariance_type": cell.name}
         self.best_ = self._estimator(found)
         self.mixture_, self.labels_ = self.best_.mixture_, self.best_.labels_
+        self.scores_ = self.best_.scores_
         self.notes_ = (*found.said, *_unfinished(self.best_))
         self.seconds_ = found.seconds
 

@@ -94,6 +94,11 @@ class Entry:
         return int(sum(abs(end - self.value) <= SAME * scale for end in self.ends))
 
 
+def likeness(weight: float) -> float:
+    """How many nats count as one for rows of that weight."""
+    return max(1.0, weight / LIKE_ROWS)
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class Setting:
@@ -145,7 +150,7 @@ class Setting:
     @property
     def scale(self) -> float:
         """How many nats count as one: with more rows than `LIKE_ROWS` each counts for less."""
-        return max(1.0, self.weight / LIKE_ROWS)
+        return likeness(self.weight)
 
 
 @final

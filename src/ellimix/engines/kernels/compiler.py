@@ -202,7 +202,7 @@ def _posterior_pass(shape: str, d: int, bits: int) -> Any:
     labels = types.Array(types.int64, 1, "C")
     signature = types.void(
         *(real(3), real(2), types.int64, real(2), factor, real(1)),
-        *(_array(1), labels, _array(1), _array(2)),
+        *(_array(1), labels, _array(1), _array(1), _array(2)),
     )
     return _template(passes.posterior_pass, names, signature, f"{shape}_{_label(d, bits)}")
 

@@ -195,15 +195,17 @@ def joint_pass(x, rows, center, factor, offset, out):
                 part[i, j] = -np.inf if np.isnan(value) else value
 
 
-def posterior_pass(x, weight, rows, center, factor, offset, density, labels, best, out):
-    """Log-densities, labels and their probabilities, (n,) each; if wanted all of those, (n, k)."""
+def posterior_pass(x, weight, rows, center, factor, offset, density, labels, best, entropy, out):
+    """Log-densities, labels, their probabilities, entropies, (n,); if wanted all shares, (n, k)."""
     tiles, d = x.shape[0], x.shape[1]
     k = offset.shape[0]
     table = np.empty(k * STRIDE + 16, REAL)
     scratch = np.empty(d * STRIDE + 16, REAL)
     row_density = np.empty(STRIDE, np.float64)
+    row_entropy = np.empty(STRIDE, np.float64)
     totals = np.empty(2, np.float64)
     lp, z = ALIGNED(table), ALIGNED(scratch)
+    kept, disorder = row_density.ctypes.data, row_entropy.ctypes.data
     skip = (lp - table.ctypes.data) // SIZE
     for t in range(tiles):
         count = min(STRIDE, rows - t * STRIDE)
@@ -221,11 +223,12 @@ def posterior_pass(x, weight, rows, center, factor, offset, density, labels, bes
                 if row[i] > high[i]:
                     high[i] = row[i]
                     labels[first + i] = j
-        KEPT(lp, k, weight.ctypes.data, totals.ctypes.data, count, row_density.ctypes.data, k, 0)
+        KEPT(lp, k, weight.ctypes.data, totals.ctypes.data, count, kept, k, disorder)
         for i in range(count):
             density[first + i] = row_density[i]
             lost = row_density[i] == -np.inf
             best[first + i] = 1.0 / k if lost else table[skip + labels[first + i] * STRIDE + i]
+            entropy[first + i] = np.log(float(k)) if lost else row_entropy[i]
         if out.shape[0] > 0:
             for j in range(k):
                 row = table[skip + j * STRIDE : skip + (j + 1) * STRIDE]

@@ -107,11 +107,11 @@ def softmax(
 
     Arguments: log-potentials (k, stride), k, row weights, totals (2 doubles: the log-likelihood
     and the entropy are added there), number of rows, with `keep` where to put each row's
-    log-density, and the number of components, less those that pad the table. A row of weight 0
-    counts for nothing. A row with no finite log-potential has log-likelihood -inf and equal
-    responsibilities.
+    log-density, the number of components, less those that pad the table, and with `keep` where to
+    put each row's entropy. A row of weight 0 counts for nothing. A row with no finite log-potential
+    has log-likelihood -inf and equal responsibilities.
     """
-    table, k, weight, totals, count, kept, components = a[:7]
+    table, k, weight, totals, count, density, components, entropy = a[:8]
     groups = 2
     equal = e.b.fdiv(e.constant(1.0), e.splat(e.b.sitofp(components, e.real)))
 
@@ -124,8 +124,8 @@ def softmax(
             alive = e.greater(total[g], e.constant(0.0))
             safe = e.b.select(alive, total[g], e.constant(1.0))
             w = e.load(weight, at[g])
-            kept_at = (kept, at[g]) if keep else None
-            sums = _rows(e, (top[g], safe, dot[g], alive, w), sums, kept_at)
+            kept = (density, entropy, at[g]) if keep else None
+            sums = _rows(e, (top[g], safe, dot[g], alive, w), sums, kept)
             share = w if weigh else e.constant(1.0)
             scales.append(e.b.fdiv(share, safe))
             fills.append(e.b.select(alive, e.constant(0.0), e.mul(share, equal)))
@@ -145,17 +145,21 @@ def softmax(
 
 
 def _rows(
-    e: Emitter, row: tuple[Value, ...], sums: list[Value], kept: tuple[Value, Value] | None
+    e: Emitter,
+    row: tuple[Value, ...],
+    sums: list[Value],
+    kept: tuple[Value, Value, Value] | None,
 ) -> list[Value]:
-    """Log-likelihood and entropy of some rows, added to the sums; the former also kept."""
+    """Log-likelihood and entropy of some rows, added to the sums and, where asked, kept."""
     top, total, dot, alive, w = row
     log_total, wide = logarithm(e, total), e.widen(w)
     density = e.b.fadd(e.widen(top), e.widen(log_total))
     density = e.b.select(alive, density, e.doubles(float("-inf")))
-    if kept is not None:
-        e.store_doubles(density, *kept)
-    counted = e.b.select(e.greater(w, e.constant(0.0)), e.b.fmul(density, wide), e.doubles(0.0))
     disorder = e.widen(e.sub(log_total, e.b.fdiv(dot, total)))
+    if kept is not None:
+        e.store_doubles(density, kept[0], kept[2])
+        e.store_doubles(disorder, kept[1], kept[2])
+    counted = e.b.select(e.greater(w, e.constant(0.0)), e.b.fmul(density, wide), e.doubles(0.0))
     return [e.b.fadd(sums[0], counted), e.b.fadd(sums[1], e.b.fmul(disorder, wide))]
 
 
