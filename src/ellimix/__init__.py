@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ellimix.persist import load, save
     from ellimix.report import FitReport
     from ellimix.selection.combining import ClusterTree, combine
+    from ellimix.sources.opening import rows
 
 _HOMES = {
     "BayesianGaussianMixture": "ellimix.estimators.bayesian_mixture",
@@ -56,6 +57,7 @@ _HOMES = {
     "FAMILIES": "ellimix.covariance",
     "ClusterTree": "ellimix.selection.combining",
     "combine": "ellimix.selection.combining",
+    "rows": "ellimix.sources.opening",
     "Prior": "ellimix.inference.priors",
     "load": "ellimix.persist",
     "save": "ellimix.persist",
@@ -97,6 +99,7 @@ __all__ = [
     "errors",
     "load",
     "plots",
+    "rows",
     "save",
     "select",
 ]

@@ -262,15 +262,21 @@ class Mixture:
         self._posterior(rows, detail, lambda part, found: np.copyto(out[part], found.labels))
         return self._labels(out)
 
-    def score_rows(self, source: Source, engine: Engine | None = None) -> Scores:
-        """Labels, log-likelihood and certainty of all rows, in one pass."""
+    def score_rows(
+        self, source: Source, engine: Engine | None = None, labelled: bool = True
+    ) -> Scores:
+        """Labels, log-likelihood and certainty of all rows, in one pass.
+
+        Without `labelled` there are no labels, which take 8 bytes a row.
+        """
         potentials = self.potentials
         used = suited(engine or self._engine(source.n_rows, source.n_patterns), source)
-        labels = np.empty(source.n_rows, dtype=np.int64)
+        labels = np.empty(source.n_rows if labelled else 0, dtype=np.int64)
 
         def step(block: Block) -> tuple[float, float, float, float]:
             found = used.posterior(potentials, block, False)
-            labels[block.start : block.stop] = found.labels
+            if labelled:
+                labels[block.start : block.stop] = found.labels
             unsure = (found.certainty < UNCERTAIN).astype(np.float64)
             w = np.ones(unsure.size) if block.weight is None else block.weight
             counted = np.where(w > 0.0, found.density, 0.0)

@@ -10,6 +10,7 @@ from ellimix.engines import Engine
 from ellimix.errors import FitFailed, Status
 from ellimix.report import FitReport
 from ellimix.sources.memory import MemorySource
+from ellimix.sources.outside import OutsideSource
 
 if TYPE_CHECKING:
     from ellimix.estimators.running import RunningMixture
@@ -35,7 +36,10 @@ def best_so_far(estimator: RunningMixture, dtype: Any, fits: Fits) -> dict[str, 
 
 
 def best_of(
-    reports: list[FitReport], source: MemorySource, engine: Engine, bounded: bool = False
+    reports: list[FitReport],
+    source: MemorySource | OutsideSource,
+    engine: Engine,
+    bounded: bool = False,
 ) -> FitReport:
     """The usable fit with the highest objective; sound ones before degenerate ones.
 
