@@ -210,7 +210,7 @@ class ArrowStream:
         """The rows in the order of the stream."""
         arrow = pyarrow()
         try:
-            reader = arrow.RecordBatchReader.from_stream(self.origin)
+            reader = _reader_of(self.origin)
             expression = filter_of(self.filter, reader.schema, self.where)
             for batch in reader:
                 kept = batch if expression is None else batch.filter(expression)
@@ -271,10 +271,21 @@ def open_stream(
 
 def stream_schema(origin: Any) -> Any:
     """The schema of an object with an Arrow C stream, without reading rows."""
-    arrow = pyarrow()
     if hasattr(origin, "__arrow_c_schema__"):
-        return arrow.schema(origin)
-    return arrow.RecordBatchReader.from_stream(origin).schema
+        return pyarrow().schema(origin)
+    return _reader_of(origin).schema
+
+
+def gives_stream(origin: Any) -> bool:
+    """Whether an object gives an Arrow stream: of itself, or as a pyarrow Dataset."""
+    return hasattr(origin, "__arrow_c_stream__") or hasattr(origin, "get_fragments")
+
+
+def _reader_of(origin: Any) -> Any:
+    """A new reader of an object's rows."""
+    if hasattr(origin, "get_fragments"):
+        return origin.scanner(batch_readahead=READAHEAD, fragment_readahead=1).to_reader()
+    return pyarrow().RecordBatchReader.from_stream(origin)
 
 
 def schema_of(path: Path, layout: Layout | None) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ellimix.errors import DataError
 from ellimix.sources.arrays import mapped, open_arrays
-from ellimix.sources.arrow import FEATHER, open_files, open_stream
+from ellimix.sources.arrow import FEATHER, gives_stream, open_files, open_stream
 from ellimix.sources.calls import open_call
 from ellimix.sources.files import PARQUET, TEXT, kind_of
 from ellimix.sources.memory import MemorySource
@@ -197,7 +197,7 @@ def is_stream(X: Any) -> bool:
     home = type(X).__module__.split(".")[0]
     if home in TABLES:
         return False
-    return _is_path(X) or _is_once(X) or _has_stream(X) or home in ON_DISK or _is_function(X)
+    return _is_path(X) or _is_once(X) or gives_stream(X) or home in ON_DISK or _is_function(X)
 
 
 def bytes_of(size: int | str) -> int:
@@ -304,10 +304,6 @@ def _is_path(origin: Any) -> bool:
     return isinstance(origin, str | PathLike)
 
 
-def _has_stream(origin: Any) -> bool:
-    return hasattr(origin, "__arrow_c_stream__")
-
-
 def _is_array(origin: Any) -> bool:
     sliced = (
         hasattr(origin, "shape") and hasattr(origin, "dtype") and hasattr(origin, "__getitem__")
@@ -323,7 +319,7 @@ def _is_function(origin: Any) -> bool:
 OPENERS: Final[list[tuple[Callable[[Any], bool], Callable[[Any, Asked], Reader]]]] = [
     (_is_path, _open_paths),
     (_is_once, _refuse_once),
-    (_has_stream, _open_stream),
+    (gives_stream, _open_stream),
     (_is_array, _open_array),
     (_is_function, _open_call),
 ]

@@ -71,9 +71,15 @@ class StreamSource(OutsideSource):
 
     def blocks(self) -> Iterator[Block]:
         """The blocks, in order."""
+        for block in self._as_read():
+            weight = self.counting(block.rows, block.weight)
+            yield block if weight is block.weight else replace(block, weight=weight)
+
+    def _as_read(self) -> Iterator[Block]:
+        """The blocks with the weights that they came with."""
         start = 0
         for rows, weight in self._cut(self.reader.chunks(self.size)):
-            yield Block(rows, self.counting(rows, weight), start)
+            yield Block(rows, weight, start)
             start += rows.shape[0]
         known = self.survey.rows if self.survey is not None else self.known_rows
         if known is not None and known != start:
@@ -99,7 +105,8 @@ class StreamSource(OutsideSource):
             below = total.keys[-1] if full and total is not None else None
             return surveyed(block, size, seed, below, self.where)
 
-        for part in replace(self, by_column=True).each(step):
+        threads = self.threads or available_threads()
+        for part in in_turn(replace(self, by_column=True)._as_read(), step, threads):
             total = part if total is None else total + part
         return total
 
