@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ellimix.estimators.search import GaussianMixtureSearch
     from ellimix.estimators.select import select
     from ellimix.inference.priors import Prior
+    from ellimix.labelling import write_labels
     from ellimix.persist import load, save
     from ellimix.report import FitReport
     from ellimix.selection.combining import ClusterTree, combine
@@ -58,6 +59,7 @@ _HOMES = {
     "ClusterTree": "ellimix.selection.combining",
     "combine": "ellimix.selection.combining",
     "rows": "ellimix.sources.opening",
+    "write_labels": "ellimix.labelling",
     "Prior": "ellimix.inference.priors",
     "load": "ellimix.persist",
     "save": "ellimix.persist",
@@ -102,6 +104,7 @@ __all__ = [
     "rows",
     "save",
     "select",
+    "write_labels",
 ]
 
 

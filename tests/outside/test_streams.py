@@ -21,24 +21,8 @@ from ellimix.records import Factor, Moment
 from ellimix.sources.calls import open_call
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.stream import StreamSource
+from outside_rows import NAMES, ROWS, blobs, table
 from problems import random_potentials, random_rows
-
-NAMES = ("a", "b", "c")
-ROWS = 5_000
-
-
-def blobs(n=ROWS, d=3, k=3, seed=0, dtype=np.float64):
-    rng = np.random.default_rng(seed)
-    means = rng.normal(size=(k, d)) * 5.0
-    return (means[rng.integers(k, size=n)] + rng.normal(size=(n, d))).astype(dtype)
-
-
-def table(X, weight=None, names=NAMES):
-    columns = {name: X[:, j] for j, name in enumerate(names)}
-    columns = {name: pa.array(x, from_pandas=True) for name, x in columns.items()}
-    if weight is not None:
-        columns["w"] = weight
-    return pa.table(columns)
 
 
 def in_pieces(X, seed=3):

@@ -106,6 +106,13 @@ class ArraySlices:
             )
         return replace(self, columns=_numbers(names, self.named, len(self.named), self.where))
 
+    def by_file(self) -> dict[Path, ArraySlices]:
+        """A reader for each array, by what messages call it."""
+        return {
+            Path(label): replace(self, parts=(part,), labels=(label,), where=label)
+            for part, label in zip(self.parts, self.labels, strict=True)
+        }
+
     def _slice(self, part: Any, label: str, start: int, stop: int) -> Rows:
         try:
             rows: Rows = np.asarray(part[start:stop])

@@ -122,6 +122,14 @@ class ArrowFiles:
         kinds = tuple(kind_of_column(schema, name, self.where) for name in names)
         return replace(self, columns=names, kinds=kinds)
 
+    def by_file(self) -> dict[Path, ArrowFiles]:
+        """A reader for each file."""
+        alone = {path: replace(self, paths=(path,), where=str(path)) for path in self.paths}
+        if self.n_rows is None:
+            return alone
+        counts = {path: _parquet_size(path)[0] for path in self.paths}
+        return {path: replace(own, n_rows=counts[path]) for path, own in alone.items()}
+
     def _file(self, path: Path) -> Iterator[Chunk]:
         wanted = [*self.columns, *([self.weights] if self.weights else [])]
         batches = (

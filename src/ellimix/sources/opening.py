@@ -37,6 +37,15 @@ class Distant(Reader, Protocol):
         ...
 
 
+@runtime_checkable
+class ByFile(Protocol):
+    """A reader of several files, which can be read one by one."""
+
+    def by_file(self) -> dict[Path, Any]:
+        """A reader for each file."""
+        ...
+
+
 WILD: Final = "*?["
 TABLES: Final = ("pandas", "polars")  # in memory: scikit-learn's checks know them
 ON_DISK: Final = ("h5py", "zarr")
@@ -106,6 +115,14 @@ class RowStream:
     def with_columns(self, names: tuple[str, ...]) -> RowStream:
         """The same rows with these columns."""
         return replace(self, reader=self.reader.with_columns(names))
+
+    def by_file(self) -> dict[Path, RowStream] | None:
+        """The rows of each file by itself; None where they are in no files."""
+        if not isinstance(self.reader, ByFile):
+            return None
+        return {
+            path: replace(self, reader=reader) for path, reader in self.reader.by_file().items()
+        }
 
     def __repr__(self) -> str:
         n = "" if self.n_rows is None else f"{self.n_rows:,} rows, "
