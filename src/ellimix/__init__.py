@@ -41,11 +41,13 @@ if TYPE_CHECKING:
     from ellimix.estimators.search import GaussianMixtureSearch
     from ellimix.estimators.select import select
     from ellimix.inference.priors import Prior
+    from ellimix.labelling import write_labels
     from ellimix.persist import load, save
     from ellimix.plots.kinds import plot
     from ellimix.plots.motion import animate
     from ellimix.report import FitReport
     from ellimix.selection.combining import ClusterTree, combine
+    from ellimix.sources.opening import rows
     from ellimix.summary.summary import Summary
     from ellimix.trajectories import Record, Trajectory
 
@@ -65,6 +67,8 @@ _HOMES = {
     "ClusterTree": "ellimix.selection.combining",
     "combine": "ellimix.selection.combining",
     "Summary": "ellimix.summary.summary",
+    "rows": "ellimix.sources.opening",
+    "write_labels": "ellimix.labelling",
     "Prior": "ellimix.inference.priors",
     "animate": "ellimix.plots.motion",
     "load": "ellimix.persist",
@@ -114,8 +118,10 @@ __all__ = [
     "load",
     "plot",
     "plots",
+    "rows",
     "save",
     "select",
+    "write_labels",
 ]
 
 

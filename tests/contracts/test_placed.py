@@ -9,7 +9,7 @@ import pytest
 
 import naive
 from ellimix.engines import ENGINES
-from ellimix.records import Factor, Moment
+from ellimix.records import Block, Factor, Moment
 from ellimix.sources import memory
 from ellimix.sources.memory import MemorySource
 from engine_problems import assert_same_sums, every_engine, row_weights, tolerance_of
@@ -153,3 +153,20 @@ def test_a_pass_over_rows_that_are_not_laid_out_takes_little_memory(monkeypatch,
     finally:
         tracemalloc.stop()
     assert peak < 0.25 * rows.nbytes
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("n", "d"), [(1, 3), (191, 3), (192, 1), (1000, 17)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_that_lie_column_by_column_are_laid_out_the_same(dtype, n, d, weighted):
+    rng = np.random.default_rng(n)
+    rows = rng.normal(size=(n, d)).astype(dtype)
+    weight = rng.gamma(2.0, size=n) if weighted else None
+    engine = ENGINES["numba"]
+    expected = engine.place(Block(rows, weight))
+    room = np.empty((d, n + 7), dtype).T
+    room[:n] = rows
+    for turned in (np.asfortranarray(rows), room[:n]):
+        found = engine.place(Block(turned, weight))
+        for name in ("x", "weight", "shift", "rows", "total"):
+            assert np.array_equal(getattr(found, name), getattr(expected, name)), name

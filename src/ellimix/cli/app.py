@@ -180,8 +180,8 @@ def select(
 
 
 @app.command
-def predict(model: Path, data: Path, /, *, out: Path | None = None) -> None:
-    """Label the rows of a file: component, responsibilities, log-density.
+def predict(model: Path, data: str, /, *, out: Path | None = None) -> None:
+    """Label the rows of files: component, responsibilities, log-density.
 
     Rows with missing values are labelled by what is observed of them; those with nothing observed
     keep their place, with empty cells. The label of noise is -1.
@@ -191,9 +191,10 @@ def predict(model: Path, data: Path, /, *, out: Path | None = None) -> None:
     model
         A file that `fit --out` wrote.
     data
-        A file with the model's columns.
+        A file with the model's columns, a pattern such as 'data/*.parquet', or a folder.
     out
-        Write CSV here; by default to the terminal.
+        Write .csv, .tsv or .parquet here, or to a folder a Parquet file for each file that is
+        read; by default CSV to the terminal. Files are read and written block by block.
     """
     from ellimix.cli.jobs import predict_file
 

@@ -18,12 +18,15 @@ from ellimix.cli.summary import FileSummary, print_summary
 from ellimix.density.mixture import Mixture
 from ellimix.engines.numpy_engine import normalise
 from ellimix.errors import DataError
+from ellimix.labelling import header, write_labels
 from ellimix.persist import load, save, write_beside
 from ellimix.selection.grid import ALL, COMPONENTS
 from ellimix.sources.memory import MemorySource
+from ellimix.sources.opening import rows
 from ellimix.sources.tables import Table, read_table
 
 AUTO: Final = "auto"  # all families
+BLANK: Final = "{} row(s) with nothing observed have empty cells."
 
 
 @dataclass(frozen=True)
@@ -65,20 +68,39 @@ def fit_file(options: FitOptions, console: Console) -> FileSummary:
     return summary
 
 
-def predict_file(model: Path, data: Path, out: Path | None) -> None:
-    """Labels, responsibilities and log-densities of a file's rows, as CSV."""
-    check_places(out)
+def predict_file(model: Path, data: str, out: Path | None) -> None:
+    """Labels, responsibilities and log-densities of files' rows: in files, or as CSV to be read."""
+    if out is not None and out.suffix:
+        check_places(out)
     mixture = load(model)
-    table = columns_of(mixture, data, model)
+    if out is None:
+        _print_labels(mixture, columns_of(mixture, Path(data), model))
+        return
+    if not isinstance(mixture.feature_names, tuple):
+        columns_match(mixture, data, model)
+    blank = write_labels(mixture, data, out).blank
+    if blank:
+        print(BLANK.format(blank), file=sys.stderr)
+
+
+def columns_match(mixture: Mixture, data: str, model: Path) -> None:
+    """Raise `DataError` where data without names has another number of columns."""
+    found = rows(data).n_features
+    if found != mixture.n_features:
+        raise DataError(
+            f"{model} is a model of {mixture.n_features} unnamed columns, but {data} has {found} "
+            "numeric ones."
+        )
+
+
+def _print_labels(mixture: Mixture, table: Table) -> None:
     log_joint = mixture.log_joint(table.rows)
     log_density, shares = normalise(log_joint.T)
-    k = mixture.n_components
-    columns = [str(j) for j in range(k)] + ["noise"] * (mixture.box is not None)
-    header = ["label", *(f"responsibility_{name}" for name in columns), "log_density"]
     labels = log_joint.argmax(axis=1)
-    labels[labels == k] = -1
+    labels[labels == mixture.n_components] = -1
+    names = header(mixture)
     lines = iter(zip(labels, shares.T, log_density, strict=True))
-    empty = [""] * len(header)
+    empty = [""] * len(names)
 
     def cells() -> Iterable[Sequence[str]]:
         for kept in table.kept:
@@ -89,8 +111,8 @@ def predict_file(model: Path, data: Path, out: Path | None) -> None:
             yield [str(label), *(repr(float(r)) for r in share), repr(float(density))]
 
     if missing := int((~table.kept).sum()):
-        print(f"{missing} row(s) with nothing observed have empty cells.", file=sys.stderr)
-    _write_csv(out, header, cells())
+        print(BLANK.format(missing), file=sys.stderr)
+    _write_csv(None, names, cells())
 
 
 def sample_file(model: Path, n: int, seed: int | None, out: Path | None) -> None:
@@ -117,7 +139,7 @@ def demonstrate(folder: Path, console: Console) -> None:
     # one family and NumPy: nothing is compiled, and the demonstration takes seconds
     options = FitOptions(data, covariance="VVV", out=model, plot=picture, engine="numpy")
     fit_file(options, console)
-    predict_file(model, data, labels)
+    predict_file(model, str(data), labels)
     console.print("\nThe same on your own file:")
     console.print("  ellimix fit YOUR.csv --out model.json --plot clusters.png", highlight=False)
     console.print("And all covariance families compared:")

@@ -21,7 +21,7 @@ from ellimix.density.mixture import Mixture
 from ellimix.engines.base import Engine
 from ellimix.engines.incomplete import suited
 from ellimix.records import Array, Block
-from ellimix.sources.memory import MemorySource
+from ellimix.sources.base import Source
 
 # a feature takes part in a direction where its coefficient, in the data's own units, is at least so
 # large beside the largest
@@ -69,14 +69,14 @@ class Unseen:
 
 
 def unseen(
-    mixture: Mixture, source: MemorySource, engine: Engine, careful: bool = False
+    mixture: Mixture, source: Source, engine: Engine, careful: bool = False
 ) -> tuple[Unseen, ...]:
     """The covariances that rest on too few rows.
 
     Parameters
     ----------
     mixture : Mixture
-    source : MemorySource
+    source : Source
         The rows of the fit. Nothing is said of rows that are projections, and nothing of a
         posterior: there the prior bears on every direction.
     engine : Engine
@@ -139,7 +139,7 @@ def _directions(mixture: Mixture) -> tuple[NDArray[np.bool_], Array]:
 
 
 def _rows_that_see(
-    mixture: Mixture, parts: NDArray[np.bool_], source: MemorySource, engine: Engine
+    mixture: Mixture, parts: NDArray[np.bool_], source: Source, engine: Engine
 ) -> tuple[Array, Array]:
     """Rows of each component that observe its features, and all of its rows: (k,) each."""
     used, potentials, k = suited(engine, source), mixture.potentials, mixture.n_components

@@ -286,7 +286,11 @@ class Mixture:
         return self._labels(out)
 
     def score_rows(
-        self, source: Source, engine: Engine | None = None, counts: bool = False
+        self,
+        source: Source,
+        engine: Engine | None = None,
+        counts: bool = False,
+        labelled: bool = True,
     ) -> Scores:
         """Labels, log-likelihood and certainty of all rows, in one pass.
 
@@ -297,16 +301,19 @@ class Mixture:
             By default what suits a single pass.
         counts : bool, default False
             Whether to sum the responsibilities, too, which makes the pass somewhat longer.
+        labelled : bool, default True
+            Whether to keep the labels, which take 8 bytes a row.
         """
         potentials = self.potentials
         used = suited(engine or self._engine(source.n_rows, source.n_patterns), source)
-        labels = np.empty(source.n_rows, dtype=np.int64)
+        labels = np.empty(source.n_rows if labelled else 0, dtype=np.int64)
 
         width = potentials.offset.size
 
         def step(block: Block) -> Array:
             found = used.posterior(potentials, block, counts)
-            labels[block.start : block.stop] = found.labels
+            if labelled:
+                labels[block.start : block.stop] = found.labels
             unsure = (found.certainty < UNCERTAIN).astype(np.float64)
             w = np.ones(unsure.size) if block.weight is None else block.weight
             counted = np.where(w > 0.0, found.density, 0.0)

@@ -75,21 +75,15 @@ class NumbaEngine:
     def place(self, block: Block) -> Layout:
         """The rows of a block, laid out once for many passes."""
         rows = block.rows
-        n, d = rows.shape
-        shift = np.zeros(d)
         if rows.dtype == np.float32:
-            if n:
+            shift = np.zeros(rows.shape[1])
+            if rows.shape[0]:
                 shift = np.median(rows[:CENTER_ROWS], axis=0).astype(np.float64)
-            if not _single(rows, shift, block.weight):
-                rows, shift = rows.astype(np.float64), np.zeros(d)
-        tiles, real = -(-n // STRIDE), rows.dtype
-        x = _aligned((tiles, _width(d), STRIDE), real)
-        weight = np.empty((tiles, STRIDE), real)
-        given = np.zeros(1) if block.weight is None else block.weight
-        lay_out = compiler.lay_out(real.itemsize * 8)
-        lay_out(rows, given, block.weight is not None, shift, x, weight)
-        total = float(n) if block.weight is None else float(block.weight.sum())
-        return Layout(x, weight, shift, n, total)
+            layout = _laid_out(rows, block.weight, shift)
+            if _single(layout.x, block.weight):
+                return layout
+            rows = rows.astype(np.float64)
+        return _laid_out(rows, block.weight, np.zeros(rows.shape[1]))
 
     def step(self, potentials: Sequence[Potentials]) -> Step:
         """Statistics of a block for each of several groups of fits."""
@@ -170,15 +164,29 @@ class NumbaEngine:
         return block.layout if isinstance(block.layout, Layout) else self.place(block)
 
 
-def _single(rows: Rows, shift: Array, weight: Array | None) -> bool:
-    """Whether squares of the rows and sums of the weights stay in the range of float32."""
+def _laid_out(rows: Rows, given: Array | None, shift: Array) -> Layout:
+    n, d = rows.shape
+    tiles, real = -(-n // STRIDE), rows.dtype
+    x = _aligned((tiles, _width(d), STRIDE), real)
+    weight = np.empty((tiles, STRIDE), real)
+    weights = np.zeros(1) if given is None else given, given is not None
+    if n > 1 and rows.strides[0] == real.itemsize:  # column by column, as files give them
+        columns = np.ascontiguousarray(rows.T)
+        compiler.lay_out_columns(real.itemsize * 8)(columns, *weights, shift, x, weight)
+    else:
+        compiler.lay_out(real.itemsize * 8)(rows, *weights, shift, x, weight)
+    return Layout(x, weight, shift, n, float(n) if given is None else float(given.sum()))
+
+
+def _single(x: Rows, weight: Array | None) -> bool:
+    """Whether squares of the laid out rows and sums of the weights stay in float32's range."""
     if weight is not None:
         counted = weight[weight > 0.0]
         if counted.size and not WEIGHTS[0] <= counted.min() <= counted.max() <= WEIGHTS[1]:
             return False
-    if not rows.size:
+    if not x.size:
         return True
-    far = np.maximum(rows.max(axis=0) - shift, shift - rows.min(axis=0))  # no copy of the rows
+    far = np.maximum(x.max(axis=(0, 2)), -x.min(axis=(0, 2)))
     return bool(((far == 0.0) | ((far >= SPREAD[0]) & (far <= SPREAD[1]))).all())
 
 

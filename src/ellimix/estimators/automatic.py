@@ -24,6 +24,7 @@ from ellimix.selection.guard import Guard
 from ellimix.selection.shortest import shortest
 from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
+from ellimix.sources.outside import OutsideSource
 
 if TYPE_CHECKING:
     from ellimix.estimators.gaussian_mixture import GaussianMixture
@@ -45,7 +46,11 @@ def is_open(estimator: GaussianMixture) -> bool:
 
 
 def fit_automatically(
-    estimator: GaussianMixture, X: Any, source: MemorySource, sample_weight: Any, known: Known
+    estimator: GaussianMixture,
+    X: Any,
+    source: MemorySource | OutsideSource,
+    sample_weight: Any,
+    known: Known,
 ) -> None:
     """Choose what is open, and make the estimator the chosen model's.
 
@@ -54,7 +59,7 @@ def fit_automatically(
     estimator : GaussianMixture
     X : array-like of shape (n, d)
         The rows as they were given, with the names of their columns.
-    source : MemorySource
+    source : MemorySource or OutsideSource
         The same rows, checked.
     sample_weight : array-like of shape (n,) or None
     known : Known
@@ -66,13 +71,22 @@ def fit_automatically(
         An argument does not go with "auto", or no model can be trusted.
     """
     if estimator.criterion == MML:
+        if isinstance(source, OutsideSource):
+            raise DataError(
+                'criterion="mml" needs all rows in memory: choose by another criterion, such as '
+                "bic, or load the rows with rows(..., memory='8 GiB')."
+            )
         _by_message_length(estimator, source, known)
     else:
         _by_search(estimator, X, source, sample_weight, known)
 
 
 def _by_search(
-    estimator: GaussianMixture, X: Any, source: MemorySource, sample_weight: Any, known: Known
+    estimator: GaussianMixture,
+    X: Any,
+    source: MemorySource | OutsideSource,
+    sample_weight: Any,
+    known: Known,
 ) -> None:
     from ellimix.estimators.search import GaussianMixtureSearch  # it makes GaussianMixtures
 
@@ -94,14 +108,18 @@ def _by_search(
         noise=bool(estimator.noise),
         prior=estimator.prior,
     )
-    search.fit(X, sample_weight=sample_weight, **known)
+    if isinstance(source, OutsideSource):
+        search._fit_outside(source, estimator._names())
+    else:
+        search.fit(X, sample_weight=sample_weight, **known)
     report = search.best_.report_
     estimator._pseudo = search._pseudo
     if estimator.covariance_type != AUTO:
         report = recast(report, parse(estimator.covariance_type, source.n_features))
     estimator._keep(report, [report], source, ENGINES[report.engine])
-    # which may know of the rows' groups
-    estimator.labels_, estimator.scores_ = search.labels_, search.best_.scores_
+    estimator.scores_ = search.best_.scores_
+    if isinstance(source, MemorySource):
+        estimator.labels_ = search.labels_  # which may know of the rows' groups
     estimator.search_ = search
 
 

@@ -26,6 +26,7 @@ from ellimix.inference.updating import Priors, conjugate, forgotten, posterior_a
 from ellimix.inference.variational import VariationalBayes
 from ellimix.report import FitReport
 from ellimix.sources.memory import MemorySource
+from ellimix.sources.outside import OutsideSource
 
 
 def _updates(estimator: BatchMixture) -> bool:
@@ -198,7 +199,11 @@ class BatchMixture(RunningMixture):
             )
 
     def _keep(
-        self, best: FitReport, reports: list[FitReport], source: MemorySource, engine: Engine
+        self,
+        best: FitReport,
+        reports: list[FitReport],
+        source: MemorySource | OutsideSource,
+        engine: Engine,
     ) -> None:
         """Write the fitted attributes, and how much the posterior rests on."""
         super()._keep(best, reports, source, engine)

@@ -39,6 +39,7 @@ from ellimix.inference.variational import VariationalBayes
 from ellimix.report import FitReport
 from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
+from ellimix.sources.outside import OutsideSource
 from ellimix.starts import STARTS, Beginning
 from ellimix.summary import records
 from ellimix.summary.making import Origin
@@ -342,8 +343,11 @@ class BayesianGaussianMixture(WithPosterior, BatchMixture):
             for b in begun
         ]
 
+    def _tolerance(self, source: MemorySource | OutsideSource) -> float:
+        return float(self.tol) / source.total_weight
+
     def _moved(
-        self, best: FitReport, source: MemorySource, engine: Engine, task: Task
+        self, best: FitReport, source: MemorySource | OutsideSource, engine: Engine, task: Task
     ) -> FitReport:
         """Out of local optima, where that is asked for; callbacks saw the fit before."""
         if not self.moves:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, Literal, Unpack
 
 import numpy as np
@@ -25,8 +26,10 @@ class ClusterLevel:
     clusters_: ClusterTree
 
     @abstractmethod
-    def _observed(self, X: Any, known: Known) -> tuple[Rows, Detail | None]:
-        """Rows of the fitted columns, and what else is known of them."""
+    def _answered(
+        self, X: Any, known: Known, answer: Callable[[Rows, Detail | None], NDArray[Any]]
+    ) -> NDArray[Any]:
+        """What `answer` says of rows of the fitted columns, and of what else is known of them."""
 
     @abstractmethod
     def _source(self, X: Any, sample_weight: Any, known: Known) -> Source:
@@ -98,7 +101,7 @@ class ClusterLevel:
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
+        X : array-like of shape (n, d), or what `ellimix.rows` takes
         level : {"component", "cluster"}, default="component"
             ``"cluster"`` after `combine`. A row's cluster is that of its largest summed
             responsibility, not always the one that its most probable component is in.
@@ -124,15 +127,18 @@ class ClusterLevel:
         >>> model.predict([[-1.0], [5.0]])
         array([0, 1])
         """
-        rows, detail = self._observed(X, known)
         tree = self._clusters(level)
-        if tree is None:
-            return self.mixture_.predict(rows, detail)
-        found = tree.responsibilities(self.mixture_.responsibilities(rows, detail))
-        labels = np.asarray(found.argmax(axis=1), dtype=np.int64)
-        if tree.noise:
-            labels[labels == found.shape[1] - 1] = -1
-        return labels
+
+        def labels(rows: Rows, detail: Detail | None) -> NDArray[np.int64]:
+            if tree is None:
+                return self.mixture_.predict(rows, detail)
+            found = tree.responsibilities(self.mixture_.responsibilities(rows, detail))
+            best = np.asarray(found.argmax(axis=1), dtype=np.int64)
+            if tree.noise:
+                best[best == found.shape[1] - 1] = -1
+            return best
+
+        return np.asarray(self._answered(X, known, labels))
 
     def predict_proba(
         self,
@@ -144,7 +150,7 @@ class ClusterLevel:
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
+        X : array-like of shape (n, d), or what `ellimix.rows` takes
         level : {"component", "cluster"}, default="component"
             ``"cluster"`` after `combine`.
         **known
@@ -169,12 +175,16 @@ class ClusterLevel:
         >>> model.predict_proba([[2.0]])
         array([[0.5, 0.5]])
         """
-        rows, detail = self._observed(X, known)
         tree = self._clusters(level)
-        found: Rows = self.mixture_.responsibilities(rows, detail)
-        if tree is not None:
-            found = tree.responsibilities(found)
-        return found.astype(np.float32) if rows.dtype == np.float32 else found
+
+        def shares(rows: Rows, detail: Detail | None) -> Rows:
+            found: Rows = self.mixture_.responsibilities(rows, detail)
+            if tree is not None:
+                found = tree.responsibilities(found)
+            return found.astype(np.float32) if rows.dtype == np.float32 else found
+
+        found: Rows = self._answered(X, known, shares)
+        return found
 
     def _clusters(self, level: str) -> ClusterTree | None:
         """The tree by which labels are given; None for components."""

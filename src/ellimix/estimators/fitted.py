@@ -25,6 +25,7 @@ from ellimix.persist import load
 from ellimix.report import FitReport
 from ellimix.sources.knowledge import missing_share
 from ellimix.sources.memory import MemorySource
+from ellimix.sources.outside import OutsideSource
 from ellimix.summary.making import Origin
 from ellimix.summary.records import Estimation
 
@@ -170,7 +171,11 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         return parse(self.covariance_type, d)
 
     def _keep(
-        self, best: FitReport, reports: list[FitReport], source: MemorySource, engine: Engine
+        self,
+        best: FitReport,
+        reports: list[FitReport],
+        source: MemorySource | OutsideSource,
+        engine: Engine,
     ) -> None:
         """Write the fitted attributes."""
         if self.order == "weight":
@@ -183,9 +188,9 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         mixture = best.mixture
         if mixture is None:
             raise AssertionError("the best fit has a mixture")
-        for stale in ("_assigned", "_stream", "clusters_", "search_"):
+        for stale in ("_assigned", "_stream", "clusters_", "search_", "labels_"):
             self.__dict__.pop(stale, None)
-        self._dtype = source.rows.dtype
+        self._dtype = np.dtype(source.dtype)
         self.missing_share_ = missing_share(source)
         self.mixture_ = mixture
         self.report_ = best
@@ -194,11 +199,15 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         self.n_iter_ = best.n_iter
         self.lower_bound_ = best.objective
         self.lower_bounds_ = list(best.trace)
-        self.scores_ = mixture.score_rows(source, engine, counts=True)
-        self.labels_ = self.scores_.labels
+        inside = isinstance(source, MemorySource)
+        self.scores_ = mixture.score_rows(source, engine, counts=True, labelled=inside)
+        if inside:  # of rows outside of memory `predict` gives labels
+            self.labels_ = self.scores_.labels
 
 
-def _about_rows(best: FitReport, source: MemorySource, engine: Engine) -> tuple[str, ...]:
+def _about_rows(
+    best: FitReport, source: MemorySource | OutsideSource, engine: Engine
+) -> tuple[str, ...]:
     """What the rows' holes call for saying of the fit."""
     if best.mixture is None or not source.incomplete:
         return ()

@@ -19,6 +19,7 @@ from ellimix.estimators import summarising
 from ellimix.estimators.assuming import pseudo_of
 from ellimix.estimators.automatic import AUTO, MML, fit_automatically, is_open
 from ellimix.estimators.callbacks import with_callbacks
+from ellimix.estimators.outside import CHOOSING_ROWS
 from ellimix.estimators.preparing import told
 from ellimix.estimators.running import Asked, RunningMixture
 from ellimix.estimators.tasks import inference_of, tasks_of
@@ -384,6 +385,9 @@ class GaussianMixture(RunningMixture):
     def _size(self) -> int | None:
         """The number of components; None where it is to be chosen."""
         return None if self.n_components == AUTO else int(self.n_components)
+
+    def _sample_rows(self, d: int) -> int:
+        return CHOOSING_ROWS if is_open(self) else super()._sample_rows(d)
 
     def _tasks(self, source: MemorySource, engine: Engine) -> list[Task]:
         """The fits to run."""

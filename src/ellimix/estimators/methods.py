@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from os import PathLike
 from typing import Any, Self, Unpack
 
@@ -22,12 +23,15 @@ from ellimix.density.mixture import Mixture, Scores
 from ellimix.errors import DataError
 from ellimix.estimators.clusters import ClusterLevel
 from ellimix.estimators.imputing import Imputing, like
+from ellimix.estimators.opened import check_unsaid, for_model, in_memory, opened
 from ellimix.estimators.summarising import Summarised
 from ellimix.persist import save
 from ellimix.records import Array, Detail, Rows
 from ellimix.selection import criteria
 from ellimix.sources.knowledge import Known, counted, described
 from ellimix.sources.memory import MemorySource
+from ellimix.sources.opening import is_stream
+from ellimix.sources.outside import OutsideSource
 
 FLOATS = [np.float64, np.float32]
 
@@ -96,8 +100,12 @@ class MixtureMethods(
         >>> model.score_samples([[0.0], [1.0]]).round(4)
         array([-0.9189, -1.4189])
         """
-        rows, detail = self._observed(X, known)
-        return like(self.mixture_.log_density(rows, detail), rows)
+
+        def densities(rows: Rows, detail: Detail | None) -> Rows:
+            return like(self.mixture_.log_density(rows, detail), rows)
+
+        found: Rows = self._answered(X, known, densities)
+        return found
 
     def score(
         self, X: Any, y: Any = None, sample_weight: Any = None, **known: Unpack[Known]
@@ -270,6 +278,9 @@ class MixtureMethods(
         check_is_fitted(self)
         mixture = self.mixture_
         noise = mixture.box is not None
+        if is_stream(X):
+            table = in_memory(for_model(self, opened(X, None)))
+            return described(table.rows, known, mixture.n_components, noise)
         if known.get("projections") is not None:
             rows: Rows = check_array(X, dtype=FLOATS, ensure_all_finite="allow-nan")
             return described(rows, known, mixture.n_components, noise)
@@ -281,10 +292,35 @@ class MixtureMethods(
     def _scores(self, X: Any, sample_weight: Any, known: Known) -> Scores:
         """One pass over the rows."""
         source = self._source(X, sample_weight, known)  # first: it checks that there is a mixture
-        return self.mixture_.score_rows(source)
+        return self.mixture_.score_rows(source, labelled=isinstance(source, MemorySource))
 
-    def _source(self, X: Any, sample_weight: Any, known: Known) -> MemorySource:
+    def _answered(
+        self, X: Any, known: Known, answer: Callable[[Rows, Detail | None], NDArray[Any]]
+    ) -> NDArray[Any]:
+        """What `answer` says of rows; block by block where they are not in memory."""
+        check_is_fitted(self)
+        if not is_stream(X):
+            return answer(*self._observed(X, known))
+        check_unsaid(known)
+        source = for_model(self, opened(X, None)).source()
+        return np.concatenate([answer(block.rows, None) for block in source.in_large_blocks()])
+
+    def _source(self, X: Any, sample_weight: Any, known: Known) -> MemorySource | OutsideSource:
         """Rows of the fitted columns, with weights."""
+        check_is_fitted(self)
+        if is_stream(X):
+            stream = for_model(self, opened(X, sample_weight))
+            if not stream.small:
+                check_unsaid(known)
+                return stream.source()
+            table = stream.loaded()
+            if table.weight is not None:
+                sample_weight = table.weight
+            rows, detail = described(
+                table.rows, known, self.mixture_.n_components, self.mixture_.box is not None
+            )
+            weight = row_weights(sample_weight, rows.shape[0])
+            return counted(MemorySource(rows, weight, detail=detail))[0]
         rows, detail = self._observed(X, known)
         weight = row_weights(sample_weight, rows.shape[0])
         return counted(MemorySource(rows, weight, detail=detail))[0]

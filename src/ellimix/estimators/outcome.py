@@ -10,13 +10,14 @@ from ellimix.engines import Engine
 from ellimix.errors import FitFailed, Status
 from ellimix.report import FitReport
 from ellimix.sources.memory import MemorySource
+from ellimix.sources.outside import OutsideSource
 
 if TYPE_CHECKING:
     from ellimix.estimators.running import RunningMixture
 
 
 def best_so_far(
-    estimator: RunningMixture, source: MemorySource, engine: Engine, fits: Fits
+    estimator: RunningMixture, source: MemorySource | OutsideSource, engine: Engine, fits: Fits
 ) -> dict[str, Any]:
     """Attributes of an estimator as if the fit had stopped now (for callbacks)."""
     reports = [report_of(fit, source, engine, estimator._names()) for fit in fits]
@@ -39,7 +40,10 @@ def best_so_far(
 
 
 def best_of(
-    reports: list[FitReport], source: MemorySource, engine: Engine, bounded: bool = False
+    reports: list[FitReport],
+    source: MemorySource | OutsideSource,
+    engine: Engine,
+    bounded: bool = False,
 ) -> FitReport:
     """The usable fit with the highest objective; sound ones before degenerate ones.
 

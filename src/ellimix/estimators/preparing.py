@@ -86,11 +86,13 @@ def checked_source(
     known: Known,
     k: int | None,
     begun: bool = False,
+    names: tuple[str, ...] | None = None,
 ) -> tuple[MemorySource, tuple[str, ...]]:
     """The rows of a fit with all that is known of them, and what there is to say of that.
 
     `k` is the number of components; None where it is to be chosen. Rows that come after others
-    (`begun`) have their columns; there may be one alone, and nothing known in a column.
+    (`begun`) have their columns; there may be one alone, and nothing known in a column. `names` are
+    those of the columns where the rows themselves have none.
     """
     least = 1 if begun else 2
     if known.get("projections") is None:
@@ -98,6 +100,8 @@ def checked_source(
             estimator, without_na(X), dtype=FLOATS, ensure_min_samples=least,
             ensure_all_finite="allow-nan", reset=not begun,
         )  # fmt: skip
+        if names is not None:
+            estimator.feature_names_in_ = np.array(names, dtype=object)
     else:
         rows = check_array(X, dtype=FLOATS, ensure_min_samples=least, ensure_all_finite="allow-nan")
     rows, detail = described(rows, known, k, estimator.noise is not False)

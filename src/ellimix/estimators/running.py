@@ -17,15 +17,17 @@ from ellimix.em import Observer, Task, run
 from ellimix.engines import Engine
 from ellimix.engines.incomplete import suited
 from ellimix.errors import DataError, FitWarning, Status
+from ellimix.estimators.beginning import Begun, begun, by_row, sample_size
 from ellimix.estimators.callbacks import FitCallbacks
 from ellimix.estimators.fitted import FittedMixture
 from ellimix.estimators.outcome import best_of, best_so_far
-from ellimix.estimators.preparing import checked_source
+from ellimix.estimators.outside import Wanted, rows_that_count, source_of, with_passes
 from ellimix.estimators.tasks import engine_of
 from ellimix.estimators.verbose import VerboseObserver, all_of
 from ellimix.report import FitReport
 from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
+from ellimix.sources.outside import OutsideSource
 
 MakeTasks = Callable[[MemorySource, Engine], list[Task]]
 
@@ -39,8 +41,8 @@ class Asked:
     ----------
     X : array-like
         The rows as they were given.
-    source : MemorySource
-        The same rows, checked.
+    source : MemorySource or OutsideSource
+        The same rows, checked; those outside of memory after a look at all of them.
     sample_weight : array-like of shape (n,) or None
     known : Known
         What else is known of the rows, as it was given.
@@ -51,7 +53,7 @@ class Asked:
     """
 
     X: Any
-    source: MemorySource
+    source: MemorySource | OutsideSource
     sample_weight: Any
     known: Known
     notes: tuple[str, ...]
@@ -90,7 +92,7 @@ class RunningMixture(FittedMixture):
         """The fits to run: one a start, or one that goes on from the last fit."""
 
     def _moved(
-        self, best: FitReport, source: MemorySource, engine: Engine, task: Task
+        self, best: FitReport, source: MemorySource | OutsideSource, engine: Engine, task: Task
     ) -> FitReport:
         """What becomes of the best fit; `task` is one like its own."""
         return best
@@ -117,7 +119,8 @@ class RunningMixture(FittedMixture):
         """What `fit` does, or an update by rows that come later."""
         self._check_order(known)
         begun = later is not None
-        source, notes = checked_source(self, X, sample_weight, known, self._size(), begun)
+        wanted = Wanted(self._size(), by_row(self), self._sample_rows, begun)
+        source, notes = source_of(self, X, sample_weight, known, wanted)
         if not begun:
             self._check_size(source)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
@@ -137,34 +140,50 @@ class RunningMixture(FittedMixture):
                 'which: use order="fitted".'
             )
 
-    def _check_size(self, source: MemorySource) -> None:
-        usable = source.n_rows if source.weight is None else np.count_nonzero(source.weight)
+    def _sample_rows(self, d: int) -> int:
+        """Rows of the sample that starts are made on where rows are not in memory."""
+        return sample_size(self, d)
+
+    def _tolerance(self, source: MemorySource | OutsideSource) -> float:
+        """When a fit of these rows has converged."""
+        return float(self.tol)
+
+    def _check_size(self, source: MemorySource | OutsideSource) -> None:
+        usable = rows_that_count(source)
         k = self._size()
         if k is not None and usable < k:
             raise DataError(
                 f"Expected n_samples >= n_components but got n_components = {k}, n_samples = "
-                f"{usable}" + ("" if source.weight is None else " with a positive weight")
+                f"{usable}" + (" with a positive weight" if source.weighted else "")
             )
 
     def _run(self, asked: Asked, callbacks: FitCallbacks) -> None:
         """Fit the model that was asked for, from all starts, and keep the best."""
         engine = engine_of(self, asked.source)
         source = asked.source.placed(suited(engine, asked.source))
-        made = (asked.later or self._tasks)(source, engine)
-        tasks = [replace(task, notes=(*asked.notes, *task.notes)) for task in made]
         observers: list[Observer] = []
-        begun = None
+        announce = None
         if callbacks.listening:
             attributes = partial(best_so_far, self, source, engine)
             observers.append(partial(callbacks.observe, attributes))
-            begun = partial(callbacks.begin, attributes)
+            announce = partial(callbacks.begin, attributes)
+        if asked.later is None:
+            first = begun(self, source, engine)
+        elif isinstance(source, MemorySource):
+            first = Begun(tuple(asked.later(source, engine)))
+        else:
+            raise DataError(
+                "partial_fit takes a batch of rows in memory: pass rows(...).loaded(), or the "
+                "blocks of a file one after another."
+            )
+        tasks = [replace(task, notes=(*asked.notes, *task.notes)) for task in first.tasks]
         if self.verbose:
             verbose = VerboseObserver(int(self.verbose), self.verbose_interval, len(tasks))
             observers.append(verbose.observe)
-        reports = run(source, engine, tasks, all_of(observers), self._names(), begun)
+        reports = run(source, engine, tasks, all_of(observers), self._names(), announce)
         best = best_of(reports, source, engine, bounded=self._bounded)
-        best = self._moved(best, source, engine, tasks[0])
-        self._keep(best, reports, source, engine)
+        best = with_passes(self._moved(best, source, engine, tasks[0]), source)
+        self._keep(best, [*reports, *first.others], source, engine)
         self._warn()
 
     def _warn(self) -> None:

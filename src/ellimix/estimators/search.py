@@ -15,12 +15,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ellimix.density.mixture import Scores
-from ellimix.engines import ENGINES, NAMES
+from ellimix.engines import ENGINES, NAMES, choose
 from ellimix.errors import FitWarning, Status
 from ellimix.estimators.assuming import prior_of
 from ellimix.estimators.gaussian_mixture import GaussianMixture
 from ellimix.estimators.methods import MixtureMethods
-from ellimix.estimators.preparing import checked_source, told
+from ellimix.estimators.outside import CHOOSING_ROWS, Wanted, source_of
+from ellimix.estimators.preparing import told
 from ellimix.estimators.summarising import chosen
 from ellimix.estimators.verbose import print_step
 from ellimix.inference.priors import DEFAULT, Prior
@@ -29,9 +30,12 @@ from ellimix.selection import criteria, table
 from ellimix.selection.cells import Cell
 from ellimix.selection.grid import components_of, families_of
 from ellimix.selection.guard import Guard
+from ellimix.selection.outside import GOING_ON, on_all_rows
 from ellimix.selection.search import Found, search
 from ellimix.selection.table import Comparison, Row
 from ellimix.sources.knowledge import Known
+from ellimix.sources.memory import MemorySource
+from ellimix.sources.outside import OutsideSource
 from ellimix.summary.making import Origin
 
 if TYPE_CHECKING:
@@ -241,8 +245,20 @@ class GaussianMixtureSearch(MixtureMethods):
             y, labels=labels, allowed=allowed, errors=errors, projections=projections,
             lower=lower, upper=upper, mask=mask,
         )  # fmt: skip
-        source, _ = checked_source(self, X, sample_weight, known, None)
-        found = search(
+        wanted = Wanted(None, "", lambda _: CHOOSING_ROWS)
+        source, _ = source_of(self, X, sample_weight, known, wanted)
+        if isinstance(source, OutsideSource):
+            self._fit_outside(source, self._names())
+        else:
+            self._keep(self._searched(source, known["labels"]))
+        for note in self.notes_:
+            if note not in self._remarks:
+                warnings.warn(note, FitWarning, stacklevel=3)
+        return self
+
+    def _searched(self, source: MemorySource, labels: Any) -> Found:
+        """The search over rows in memory."""
+        return search(
             source,
             families=families_of(self.families, source.n_features),
             components=components_of(self.n_components),
@@ -255,14 +271,18 @@ class GaussianMixtureSearch(MixtureMethods):
             tell=print_step if self.verbose else None,
             feature_names=self._names(),
             noise=bool(self.noise),
-            labels=known["labels"],
+            labels=labels,
             prior=prior_of(self.prior),
         )
-        self._keep(found)
-        for note in self.notes_:
-            if note not in found.remarks:
-                warnings.warn(note, FitWarning, stacklevel=3)
-        return self
+
+    def _fit_outside(self, source: OutsideSource, names: tuple[str, ...] | None) -> None:
+        """The search over a sample, whose best models go on over all rows."""
+        self.n_features_in_ = source.n_features
+        if names is not None:
+            self.feature_names_in_ = np.array(names, dtype=object)
+        found = self._searched(source.sample, None)
+        engine = choose(self.engine, source.n_rows, source.n_features, GOING_ON, True)
+        self._keep(on_all_rows(found, source, engine, names))
 
     def fit_predict(
         self, X: Any, y: Any = None, sample_weight: Any = None, **known: Unpack[Known]
@@ -293,7 +313,7 @@ class GaussianMixtureSearch(MixtureMethods):
             `print` shows it as text, a notebook as HTML.
         """
         cells = self._cells()
-        return table.compare(cells, self._by(criterion), top, self.labels_.size)
+        return table.compare(cells, self._by(criterion), top, self._rows)
 
     def to_frame(self, criterion: str | None = None) -> DataFrame:
         """`results_` as a pandas DataFrame, a row a model.
@@ -359,17 +379,19 @@ class GaussianMixtureSearch(MixtureMethods):
         report = cell.report
         if report is None:
             raise AssertionError("the best cell has a fit")
-        for stale in ("_stream", "clusters_"):
+        for stale in ("_stream", "clusters_", "labels_"):
             self.__dict__.pop(stale, None)
-        self._dtype = found.source.rows.dtype
+        self._dtype, self._remarks = np.dtype(found.source.dtype), found.remarks
+        self._rows = found.source.n_rows
         self.cells_ = found.cells
         self.criterion_ = found.criterion
         self.results_ = table.rows(found.cells, found.criterion)
         self.best_index_ = found.best_index
         self.best_params_ = {"n_components": cell.n_components, "covariance_type": cell.name}
         self.best_ = self._estimator(found)
-        self.mixture_, self.labels_ = self.best_.mixture_, self.best_.labels_
-        self.scores_ = self.best_.scores_
+        self.mixture_, self.scores_ = self.best_.mixture_, self.best_.scores_
+        if hasattr(self.best_, "labels_"):
+            self.labels_ = self.best_.labels_
         self.notes_ = (*found.said, *_unfinished(self.best_))
         self.seconds_ = found.seconds
 

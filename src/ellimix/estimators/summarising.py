@@ -16,6 +16,7 @@ from ellimix.inference.priors import Prior, is_default
 from ellimix.report import FitReport
 from ellimix.sources.knowledge import Known, missing_share
 from ellimix.sources.memory import MemorySource
+from ellimix.sources.outside import OutsideSource
 from ellimix.summary.making import (
     Origin,
     choice_of,
@@ -46,7 +47,7 @@ class Summarised:
         """Where the mixture comes from."""
 
     @abstractmethod
-    def _source(self, X: Any, sample_weight: Any, known: Known) -> MemorySource:
+    def _source(self, X: Any, sample_weight: Any, known: Known) -> MemorySource | OutsideSource:
         """Rows of the fitted columns, with weights."""
 
     def summary(self, X: Any = None, sample_weight: Any = None, **known: Unpack[Known]) -> Summary:
@@ -90,8 +91,10 @@ class Summarised:
         origin = self._origin()
         if X is not None:
             source = self._source(X, sample_weight, known)
-            scores = self.mixture_.score_rows(source, counts=True)
-            missing = missing_share(source) if known.get("projections") is None else None
+            inside = isinstance(source, MemorySource)
+            scores = self.mixture_.score_rows(source, counts=True, labelled=inside)
+            shown = inside and known.get("projections") is None
+            missing = missing_share(source) if shown else None
             origin = replace(origin, scores=scores, missing=missing)
         else:
             _check_alone(sample_weight, known)

@@ -20,8 +20,8 @@ from ellimix.estimators.preparing import prepared
 from ellimix.estimators.starting import first_steps
 from ellimix.inference.posterior import Estimation, assuming, estimation
 from ellimix.records import Factor
-from ellimix.sampling import begun_on_sample
 from ellimix.sources.memory import MemorySource
+from ellimix.sources.outside import OutsideSource
 from ellimix.starts import STARTS, Beginning, Given, Start
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ellimix.estimators.running import RunningMixture
 
 
-def engine_of(estimator: RunningMixture, source: MemorySource) -> Engine:
+def engine_of(estimator: RunningMixture, source: MemorySource | OutsideSource) -> Engine:
     """The engine that was asked for, or that suits the work."""
     d = source.n_features
     full = estimator._family(d).structure.factor is not Factor.DIAGONAL
@@ -64,13 +64,10 @@ def tasks_of(estimator: GaussianMixture, source: MemorySource, engine: Engine) -
         estimator.n_init,
     )
     name = "parameters" if given.complete else start.name
-    tasks = [
+    return [
         Task(inference, b, estimator.tol, estimator.max_iter, name=name, acceleration=fast)
         for b in beginnings
     ]
-    if estimator.acceleration != "sample":
-        return tasks
-    return begun_on_sample(source, engine, tasks, random)
 
 
 def inference_of(estimator: GaussianMixture, mixture: Mixture) -> Estimation:

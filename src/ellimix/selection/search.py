@@ -33,6 +33,7 @@ from ellimix.selection.spread import spread_of
 from ellimix.selection.verdicts import Judge
 from ellimix.sources.labelled import Placed, with_labels
 from ellimix.sources.memory import MemorySource
+from ellimix.sources.outside import OutsideSource
 
 __all__ = ["Effort", "Found", "Guard", "search"]
 
@@ -69,7 +70,7 @@ class Found:
     seconds : float
     reg_covar : float
         The variance floor of all fits.
-    source : MemorySource
+    source : MemorySource or OutsideSource
         The rows as they came, with all that is known of them for the best cell's components.
     prior : Assumed or None
     """
@@ -81,7 +82,7 @@ class Found:
     remarks: tuple[str, ...]
     seconds: float
     reg_covar: float
-    source: MemorySource
+    source: MemorySource | OutsideSource
     prior: Assumed | None = None
 
     @property

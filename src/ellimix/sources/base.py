@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ellimix.engines.base import Engine
-from ellimix.records import Block, Rows, SufficientStatistics
+from ellimix.records import Block, Detail, Rows, SufficientStatistics
 
 T = TypeVar("T")
 Step = Callable[[Block], Sequence[SufficientStatistics]]
@@ -41,6 +41,11 @@ class Source(Protocol):
     @property
     def incomplete(self) -> bool:
         """Whether values are missing, or something besides the values is known of the rows."""
+        ...
+
+    @property
+    def detail(self) -> Detail | None:
+        """What is known of all rows besides their values, where that is in memory."""
         ...
 
     @property

@@ -10,6 +10,7 @@ import csv
 import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, final
 
@@ -78,7 +79,7 @@ def read_file(path: Path) -> File:
     elif kind in PARQUET:
         found = File(path, _read_parquet(path))
     elif kind in TEXT:
-        layout = _layout(path)
+        layout = layout_of(path)
         found = File(path, _read_text(path, layout), layout)
     else:
         raise DataError(f"{path} is of an unknown format: use .csv, .tsv, .parquet or .npy.")
@@ -156,9 +157,7 @@ def write_filled(source: File, filled: Mapping[str, Array], like: Path, place: s
         The file to write, whatever its name.
     """
     if kind_of(like) in PARQUET:
-        from pyarrow import parquet
-
-        parquet.write_table(_table(source, filled), place)
+        pyarrow("parquet").write_table(_table(source, filled), place)
         return
     layout = source.layout
     out = _written(layout or Layout(",", False, True), like)
@@ -237,17 +236,15 @@ def _read_npy(path: Path) -> dict[str, Any]:
 
 
 def _read_parquet(path: Path) -> dict[str, Any]:
-    arrow = pyarrow()
-    from pyarrow import parquet
-
+    arrow, parquet = pyarrow(), pyarrow("parquet")
     try:
         table = parquet.read_table(path)
     except (arrow.ArrowException, OSError) as error:
-        raise DataError(f"{path} cannot be read as Parquet: {_short(error)}") from None
+        raise DataError(f"{path} cannot be read as Parquet: {short(error)}") from None
     return _by_name(path, table.column_names, table.columns)
 
 
-def _layout(path: Path) -> Layout:
+def layout_of(path: Path) -> Layout:
     """How a text file sets its columns, by its first lines."""
     with pyarrow().input_stream(str(path), compression="detect") as stream:
         head = stream.read(1 << 16).decode("utf-8", errors="replace")
@@ -260,9 +257,7 @@ def _layout(path: Path) -> Layout:
 
 def _read_text(path: Path, layout: Layout, as_text: bool = False) -> dict[str, Any]:
     """Columns of numbers and others; `as_text`: all as they stand in the file."""
-    arrow = pyarrow()
-    from pyarrow import csv as arrow_csv
-
+    arrow, arrow_csv = pyarrow(), pyarrow("csv")
     convert = arrow_csv.ConvertOptions(
         null_values=[] if as_text else list(MISSING),
         strings_can_be_null=not as_text,
@@ -278,7 +273,7 @@ def _read_text(path: Path, layout: Layout, as_text: bool = False) -> dict[str, A
             convert.column_types = dict.fromkeys(names, arrow.string())
         table = arrow_csv.read_csv(path, convert_options=convert, **options)
     except (arrow.ArrowException, OSError) as error:
-        raise DataError(f"{path} cannot be read as CSV: {_short(error)}") from None
+        raise DataError(f"{path} cannot be read as CSV: {short(error)}") from None
     names = table.column_names if layout.header else [f"x{j}" for j in range(table.num_columns)]
     return _by_name(path, names, table.columns)
 
@@ -313,14 +308,15 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _short(error: BaseException) -> str:
+def short(error: BaseException) -> str:
+    """An error's first line, as the end of a sentence."""
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
-def pyarrow() -> Any:
-    """The package, or what to install."""
+def pyarrow(part: str = "") -> Any:
+    """The package, or a module of it, or what to install."""
     try:
         import pyarrow as found
     except ImportError:
         raise MissingExtra("pyarrow", "cli") from None
-    return found
+    return import_module(f"pyarrow.{part}") if part else found

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ellimix.errors import DataError
 from ellimix.records import Array, Detail, Rows
 from ellimix.sources.memory import MemorySource
+from ellimix.sources.outside import OutsideSource
 
 SYMMETRIC = 1e-8  # relative difference of two halves of a covariance matrix
 NEGATIVE = -1e-10  # relative to the largest eigenvalue: a smaller one is rounding
@@ -166,8 +167,10 @@ def counted(source: MemorySource) -> tuple[MemorySource, int]:
     return replace(source, weight=np.where(nothing, 0.0, weight), layouts=None), lost
 
 
-def missing_share(source: MemorySource) -> Array:
+def missing_share(source: MemorySource | OutsideSource) -> Array:
     """Of each column's values, in rows that count, the share that is NaN: (p,)."""
+    if isinstance(source, OutsideSource):
+        return source.told.missing_share
     if not source.incomplete:
         return np.zeros(source.rows.shape[1])
     return np.asarray(source.weights @ np.isnan(source.rows) / source.total_weight)

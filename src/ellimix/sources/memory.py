@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from functools import cached_property
-from functools import reduce as fold
 from typing import TypeVar, final
 
 import numpy as np
@@ -17,7 +14,8 @@ from ellimix.engines.base import Engine
 from ellimix.errors import DataError
 from ellimix.records import Array, Block, Detail, Rows, SufficientStatistics
 from ellimix.sources.base import Step
-from ellimix.sources.threads import available_threads, pool
+from ellimix.sources.passing import added, in_turn
+from ellimix.sources.threads import available_threads
 
 T = TypeVar("T")
 
@@ -156,26 +154,11 @@ class MemorySource:
     def each(self, step: Callable[[Block], T]) -> Iterator[T]:
         """``step`` of every block, in order; a few blocks ahead of the reader at most."""
         threads = 1 if self._count == 1 else min(self.threads or available_threads(), self._count)
-        if threads <= 1:
-            yield from map(step, self.blocks())
-            return
-        waiting: deque[Future[T]] = deque()
-        workers = pool(threads)
-        try:
-            for block in self.blocks():
-                waiting.append(workers.submit(step, block))
-                if len(waiting) >= 4 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-            wait(waiting)
+        return in_turn(self.blocks(), step, threads)
 
     def reduce(self, step: Step) -> tuple[SufficientStatistics, ...]:
         """Statistics of all rows, added in order of the tiles."""
-        return fold(_add, (tuple(sums) for sums in self.each(step)))
+        return added(self.each(step))
 
     def take(self, index: NDArray[np.intp]) -> Rows:
         """The rows with these indices."""
@@ -189,12 +172,6 @@ class MemorySource:
             threads=self.threads,
             detail=None if self.detail is None else self.detail.at(index),
         )
-
-
-def _add(
-    left: tuple[SufficientStatistics, ...], right: tuple[SufficientStatistics, ...]
-) -> tuple[SufficientStatistics, ...]:
-    return tuple(a + b for a, b in zip(left, right, strict=True))
 
 
 def _check_weight(weight: Array, n_rows: int) -> None:

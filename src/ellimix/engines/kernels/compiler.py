@@ -299,6 +299,17 @@ def lay_out(bits: int) -> Any:
 
 
 @cache
+def lay_out_columns(bits: int) -> Any:
+    """`passes.lay_out_columns` for columns of this precision."""
+    real = partial(_array, bits=bits)
+    columns = types.Array(types.float64 if bits == 64 else types.float32, 2, "C", readonly=True)
+    weight = types.Array(types.float64, 1, "A", readonly=True)
+    signature = types.void(columns, weight, types.boolean, _array(1), real(3), real(2))
+    names = _globals(bits, 1, False)
+    return _template(passes.lay_out_columns, names, signature, precision(bits).name)
+
+
+@cache
 def places(d: int, moment: str, bits: int) -> tuple[int, Any]:
     """Doubles a component's sums take, and where its second moment is among them."""
     if moment == "diagonal":

@@ -1,0 +1,342 @@
+"""Rows wherever they are: what `fit` takes besides arrays, and how it is told apart."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final, Protocol, final, runtime_checkable
+
+import numpy as np
+
+from ellimix.errors import DataError
+from ellimix.sources.arrays import mapped, open_arrays
+from ellimix.sources.arrow import FEATHER, gives_stream, open_files, open_stream
+from ellimix.sources.calls import open_call
+from ellimix.sources.files import PARQUET, TEXT, kind_of
+from ellimix.sources.memory import MemorySource
+from ellimix.sources.outside import OutsideSource
+from ellimix.sources.reading import Reader
+from ellimix.sources.stream import StreamSource
+
+MEMORY: Final = "256 MiB"
+UNITS: Final = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9,
+                "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}  # fmt: skip
+FORMATS: Final = (*PARQUET, *FEATHER, *TEXT, ".npy")
+
+
+@runtime_checkable
+class Distant(Reader, Protocol):
+    """A reader of rows that stay on other machines: it has a source of its own."""
+
+    def source(self) -> OutsideSource:
+        """The source that a pass runs over."""
+        ...
+
+
+@runtime_checkable
+class ByFile(Protocol):
+    """A reader of several files, which can be read one by one."""
+
+    def by_file(self) -> dict[Path, Any]:
+        """A reader for each file."""
+        ...
+
+
+WILD: Final = "*?["
+TABLES: Final = ("pandas", "polars")  # in memory: scikit-learn's checks know them
+ON_DISK: Final = ("h5py", "zarr")
+
+
+@final
+@dataclass(frozen=True)
+class Asked:
+    """What `rows` was asked for besides the origin."""
+
+    columns: tuple[Any, ...] | None = None
+    weights: Any = None
+    where: Any = None
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class RowStream:
+    """Rows outside of memory, or of a size that is not known: what `rows` returns.
+
+    Pass it to `fit`, `predict`, `score`, `bic` and their like in place of an array.
+
+    Parameters
+    ----------
+    reader : Reader
+    memory : int
+        Rows that take no more bytes than this are read into memory once.
+    threads : int or None
+        Threads of a pass.
+    """
+
+    reader: Reader
+    memory: int
+    threads: int | None = None
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """Names of the columns, where they have some."""
+        return self.reader.names
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns, d."""
+        return self.reader.n_features
+
+    @property
+    def n_rows(self) -> int | None:
+        """Number of rows, where it is known without reading them."""
+        return self.reader.n_rows
+
+    @property
+    def small(self) -> bool:
+        """Whether all rows are known to fit the memory that they may take."""
+        size = self.reader.most_bytes
+        return size is not None and size <= self.memory
+
+    def source(self) -> OutsideSource:
+        """The source that a pass runs over."""
+        if isinstance(self.reader, Distant):
+            return self.reader.source()
+        return StreamSource(reader=self.reader, threads=self.threads)
+
+    def loaded(self) -> MemorySource:
+        """All rows in memory."""
+        return self.source().loaded()
+
+    def with_columns(self, names: tuple[str, ...]) -> RowStream:
+        """The same rows with these columns."""
+        return replace(self, reader=self.reader.with_columns(names))
+
+    def by_file(self) -> dict[Path, RowStream] | None:
+        """The rows of each file by itself; None where they are in no files."""
+        if not isinstance(self.reader, ByFile):
+            return None
+        return {
+            path: replace(self, reader=reader) for path, reader in self.reader.by_file().items()
+        }
+
+    def __repr__(self) -> str:
+        n = "" if self.n_rows is None else f"{self.n_rows:,} rows, "
+        names = self.feature_names
+        shown = "" if names is None else f": {', '.join(names[:8])}"
+        more = "" if names is None or len(names) <= 8 else f" and {len(names) - 8} more"
+        return f"<{self.reader.where}, {n}{self.n_features} columns{shown}{more}>"
+
+
+def rows(
+    origin: Any,
+    *,
+    columns: Sequence[Any] | None = None,
+    weights: Any = None,
+    where: Any = None,
+    memory: int | str = MEMORY,
+    threads: int | None = None,
+) -> RowStream:
+    """Rows of files, arrays on disk, Arrow streams or functions, for `fit` and its like.
+
+    Parameters
+    ----------
+    origin : object
+        - A path, a pattern such as ``"data/*.parquet"``, a folder, or several paths: Parquet,
+          Feather (Arrow IPC), CSV and TSV (also .gz), or .npy, which is mapped into memory.
+        - An object with an Arrow C stream: a DuckDB relation, a polars or pandas table, a
+          pyarrow Table or Dataset.
+        - A zarr or HDF5 array, or a memory map: anything with ``shape`` (n, d), ``dtype`` and
+          slices of rows.
+        - A function without arguments that returns an iterable of arrays (m, d), or of pairs of
+          an array and row weights; it is called once a pass.
+    columns : sequence of str or int, optional
+        The features, in order; by default all columns of numbers.
+    weights : str or int, optional
+        The column of row weights, which is then no feature.
+    where : str, sequence of triples, or pyarrow expression, optional
+        Which rows count: ``"year >= 2020 and kind == 'a'"``, or ``[("year", ">=", 2020)]``. Row
+        groups of Parquet files that cannot hold such rows are not read.
+    memory : int or str, default="256 MiB"
+        Rows that take no more are read into memory once, and then are as an array. With 0 they
+        are read anew in every pass, however few they are.
+    threads : int, optional
+        Threads of a pass; by default the cores that this process may use.
+
+    Returns
+    -------
+    RowStream
+
+    Raises
+    ------
+    DataError
+        There is no such file, its format is not known, a column does not exist or holds no
+        numbers, or the origin can be read once only (a generator, an open reader).
+    MissingExtra
+        pyarrow is not installed, and the rows need it.
+
+    Examples
+    --------
+    >>> import ellimix as em
+    >>> stream = em.rows(em.datasets.path("faithful"), columns=["waiting"])
+    >>> stream.n_features, stream.feature_names
+    (1, ('waiting',))
+    >>> model = em.GaussianMixture(2, random_state=0, order="weight").fit(stream)
+    >>> model.means_.round(0)
+    array([[80.],
+           [55.]])
+    """
+    if isinstance(origin, RowStream):
+        given = (columns, weights, where)
+        if any(part is not None for part in given):
+            raise DataError("The rows are opened already: pass columns, weights and where there.")
+        return origin
+    asked = Asked(None if columns is None else tuple(columns), weights, where)
+    for suits, opened in OPENERS:
+        if suits(origin):
+            return RowStream(opened(origin, asked), bytes_of(memory), threads)
+    raise DataError(
+        f"Rows cannot be read from a {type(origin).__name__}: pass an array, a path, an object "
+        "with an Arrow C stream, an array on disk, or a function that returns blocks of rows."
+    )
+
+
+def is_stream(X: Any) -> bool:
+    """Whether rows are given by something else than an array or table in memory."""
+    if isinstance(X, RowStream):
+        return True
+    if isinstance(X, np.ndarray):
+        return isinstance(X, np.memmap) and X.ndim == 2
+    home = type(X).__module__.split(".")[0]
+    if home in TABLES:
+        return False
+    return _is_path(X) or _is_once(X) or gives_stream(X) or home in ON_DISK or _is_function(X)
+
+
+def bytes_of(size: int | str) -> int:
+    """A number of bytes, from a number or text such as ``"512 MiB"``.
+
+    Examples
+    --------
+    >>> from ellimix.sources.opening import bytes_of
+    >>> bytes_of("1.5 GiB"), bytes_of(0)
+    (1610612736, 0)
+    """
+    found = re.fullmatch(r"\s*([0-9.]+)\s*([A-Za-z]*)\s*", str(size))
+    if found is None or found[2].upper() not in UNITS:
+        raise DataError(f"{size!r} is no size in bytes: pass a number, or text such as '512 MiB'.")
+    return int(float(found[1]) * UNITS[found[2].upper()])
+
+
+def files_of(origin: Any) -> list[Path]:
+    """The files that a path, a pattern, a folder or several of them name, sorted.
+
+    Raises
+    ------
+    DataError
+        There is none, or they are of several formats.
+    """
+    several = isinstance(origin, list | tuple)
+    found = [path for one in (origin if several else [origin]) for path in _named(one)]
+    kinds = {kind_of(path) for path in found}
+    if unknown := sorted(kinds - set(FORMATS)):
+        raise DataError(
+            f"{origin} is of an unknown format ({', '.join(unknown) or 'no suffix'}): use "
+            f"{', '.join(FORMATS)}."
+        )
+    if len(kinds) > 1:
+        raise DataError(f"{origin} names files of several formats: {', '.join(sorted(kinds))}.")
+    return found
+
+
+def _named(origin: Any) -> list[Path]:
+    text = str(origin)
+    path = Path(text)
+    if path.is_dir():
+        found = [p for p in path.rglob("*") if p.is_file() and kind_of(p) in FORMATS]
+        found = [p for p in found if not any(part[0] in "._" for part in p.parts if part != "..")]
+        if not found:
+            raise DataError(f"The folder {path} holds no file of {', '.join(FORMATS)}.")
+        return sorted(found)
+    if any(mark in text for mark in WILD) and not path.exists():
+        found = sorted(Path(name) for name in glob.glob(text, recursive=True))
+        if not found:
+            raise DataError(f"No file is named {text}.")
+        return found
+    if not path.is_file():
+        raise DataError(f"There is no file {path}.")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path} is empty.")
+    return [path]
+
+
+def _open_paths(origin: Any, asked: Asked) -> Reader:
+    paths = files_of(origin)
+    name = str(paths[0]) if len(paths) == 1 else f"{paths[0].parent} ({len(paths)} files)"
+    if kind_of(paths[0]) == ".npy":
+        if asked.where is not None:
+            raise DataError("where= needs columns with names: .npy files have none.")
+        arrays, labels = [mapped(path) for path in paths], [str(path) for path in paths]
+        return open_arrays(arrays, labels, asked.columns, asked.weights, name)
+    return open_files(paths, asked.columns, asked.weights, asked.where, name)
+
+
+def _open_stream(origin: Any, asked: Asked) -> Reader:
+    return open_stream(origin, asked.columns, asked.weights, asked.where)
+
+
+def _open_array(origin: Any, asked: Asked) -> Reader:
+    if asked.where is not None:
+        raise DataError("where= needs columns with names: an array has none.")
+    name = f"the {type(origin).__name__}"
+    return open_arrays([origin], [name], asked.columns, asked.weights, name)
+
+
+def _open_call(origin: Any, asked: Asked) -> Reader:
+    if any(part is not None for part in (asked.columns, asked.weights, asked.where)):
+        raise DataError(
+            "A function gives its blocks as they are: choose columns, rows and weights in it."
+        )
+    return open_call(origin)
+
+
+def _refuse_once(origin: Any, _: Asked) -> Reader:
+    raise DataError(
+        f"A {type(origin).__name__} can be read once, and a fit reads rows many times: pass a "
+        "function that makes it anew, such as lambda: blocks(), or write the rows to a file."
+    )
+
+
+def _is_once(origin: Any) -> bool:
+    return isinstance(origin, Iterator) or type(origin).__name__ == "RecordBatchReader"
+
+
+def _is_path(origin: Any) -> bool:
+    if isinstance(origin, list | tuple):
+        return bool(origin) and all(isinstance(one, str | PathLike) for one in origin)
+    return isinstance(origin, str | PathLike)
+
+
+def _is_array(origin: Any) -> bool:
+    sliced = (
+        hasattr(origin, "shape") and hasattr(origin, "dtype") and hasattr(origin, "__getitem__")
+    )
+    return sliced and len(origin.shape) == 2
+
+
+def _is_function(origin: Any) -> bool:
+    return callable(origin) and not isinstance(origin, type) and not hasattr(origin, "shape")
+
+
+# In this order: what suits first.
+OPENERS: Final[list[tuple[Callable[[Any], bool], Callable[[Any, Asked], Reader]]]] = [
+    (_is_path, _open_paths),
+    (_is_once, _refuse_once),
+    (gives_stream, _open_stream),
+    (_is_array, _open_array),
+    (_is_function, _open_call),
+]
