@@ -5,12 +5,14 @@ EM step by step in one dimension
 A mixture of two normal densities has the density
 
 .. math::
-   p(x) = \pi_1\, \mathcal{N}(x \mid \mu_1, \sigma_1^2) + \pi_2\, \mathcal{N}(x \mid \mu_2, \sigma_2^2).
+   p(x) = \pi_1\, \mathcal{N}(x \mid \mu_1, \sigma_1^2)
+        + \pi_2\, \mathcal{N}(x \mid \mu_2, \sigma_2^2).
 
-If we knew which component each row came from, we would take the mean and the variance of its rows. If
-we knew the parameters, we could say how probable each component is for a row. We know neither. The EM
-algorithm goes back and forth between the two, and the likelihood rises at every turn. This page does it
-by hand, in a dozen lines of NumPy, and then lets :class:`ellimix.GaussianMixture` do the same.
+If we knew which component each row came from, we would take the mean and the variance of its
+rows. If we knew the parameters, we could say how probable each component is for a row. We know
+neither. The EM algorithm goes back and forth between the two, and the likelihood rises at every
+turn. This page does it by hand, in a dozen lines of NumPy, and then lets
+:class:`ellimix.GaussianMixture` do the same.
 
 The data are 200 points of :math:`\mathcal{N}(2, 1^2)` and 600 of :math:`\mathcal{N}(-1, 0.8^2)`.
 """
@@ -84,8 +86,8 @@ for t in [*range(6), *range(10, len(trace), 30), len(trace) - 1]:
     print(f"{t:9d}   {numbers}   {trace[t]:12.4f}")
 
 # %%
-# The log-likelihood rises at every iteration: fast at first, slowly in the end, as the two groups overlap
-# and many rows belong to both. The parameters come to lie near those that made the data.
+# The log-likelihood rises at every iteration: fast at first, slowly in the end, as the two groups
+# overlap and many rows belong to both. The parameters come to lie near those that made the data.
 
 assert (np.diff(trace) > 0).all()
 weights, means, deviations = path[-1]
@@ -94,8 +96,8 @@ assert np.allclose(weights, [0.75, 0.25], atol=0.04)
 assert np.allclose(deviations, [0.8, 1.0], atol=0.15)
 
 # %%
-# What happens in between: each point is drawn in the blend of the two colours that its responsibilities
-# say, below the current densities.
+# What happens in between: each point is drawn in the blend of the two colours that its
+# responsibilities say, below the current densities.
 
 blue, orange = np.array([0.0, 0.447, 0.698]), np.array([0.902, 0.624, 0.0])
 grid = np.linspace(-4.0, 5.5, 500)
@@ -133,9 +135,9 @@ plt.show()
 # The same by the package
 # -----------------------
 #
-# ``GaussianMixture`` from the same start gives the same numbers, iteration by iteration. One column has
-# covariances that are variances, one a component: the family ``"V"``. ``tol=0`` asks for a given number of
-# iterations, and ``reg_covar=0`` leaves the variances alone.
+# ``GaussianMixture`` from the same start gives the same numbers, iteration by iteration. One
+# column has covariances that are variances, one a component: the family ``"V"``. ``tol=0`` asks
+# for a given number of iterations, and ``reg_covar=0`` leaves the variances alone.
 
 warnings.simplefilter("ignore", ConvergenceWarning)  # with tol=0 no fit says that it converged
 start = path[0]
@@ -160,8 +162,8 @@ assert largest < 1e-8
 # The density, beside a kernel density estimate
 # ---------------------------------------------
 #
-# A kernel density estimate puts a little normal density on every one of the 800 points. The mixture has
-# two, and five numbers; where its form is right it is nearer to the truth.
+# A kernel density estimate puts a little normal density on every one of the 800 points. The
+# mixture has two, and five numbers; where its form is right it is nearer to the truth.
 
 truth = 0.25 * norm.pdf(grid, 2.0, 1.0) + 0.75 * norm.pdf(grid, -1.0, 0.8)
 mixture = np.exp(model.score_samples(grid[:, None]))

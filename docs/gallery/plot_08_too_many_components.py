@@ -2,9 +2,10 @@ r"""
 Too many components, and a prior that lets them go
 ==================================================
 
-Give a mixture ten components where two would do. Maximum likelihood uses all it is given: one more
-component always explains the rows a little better. A posterior does not. Each component costs what it takes
-to say where it is, and one that explains too little is better left at its prior, without rows.
+Give a mixture ten components where two would do. Maximum likelihood uses all it is given: one
+more component always explains the rows a little better. A posterior does not. Each component
+costs what it takes to say where it is, and one that explains too little is better left at its
+prior, without rows.
 
 The rows are 272 eruptions of Old Faithful: how long each lasted, and the wait for the next.
 """
@@ -34,9 +35,9 @@ assert most.converged_ and most.weights_.min() > 0.01
 # .. math::
 #    p(\pi) \propto \prod_{k=1}^{K} \pi_k^{\alpha - 1}.
 #
-# With :math:`\alpha < 1` the density is high where some weights are near 0: the prior expects that some
-# components are idle. With a large :math:`\alpha` it expects equal weights. Variational Bayes finds the
-# posterior: counts add to the concentration, so that the expected weights are
+# With :math:`\alpha < 1` the density is high where some weights are near 0: the prior expects
+# that some components are idle. With a large :math:`\alpha` it expects equal weights. Variational
+# Bayes finds the posterior: counts add to the concentration, so that the expected weights are
 #
 # .. math::
 #    \mathrm{E}[\pi_k] = \frac{\alpha + n_k}{K \alpha + n}.
@@ -76,9 +77,9 @@ plt.show()
 # Weights against the concentration
 # ---------------------------------
 #
-# The prior decides how readily components go. Over eight orders of magnitude: up to about 1, two components
-# have all the rows and the others have the weight that the prior gives to none. Then the prior's wish for
-# equal weights wins, and all ten are in use.
+# The prior decides how readily components go. Over eight orders of magnitude: up to about 1, two
+# components have all the rows and the others have the weight that the prior gives to none. Then
+# the prior's wish for equal weights wins, and all ten are in use.
 
 concentrations = np.geomspace(1e-4, 1e4, 17)
 
@@ -114,14 +115,16 @@ assert used[0] == used[8] == 2 and used[-1] == 10
 assert all(m.n_components_effective_ == 2 for m in found["dirichlet_process"])
 
 # %%
-# On the right the prior is a Dirichlet process: the weights come from breaking a stick, and later components
-# get what earlier ones leave. Even with a large concentration an idle component costs it nothing that rows
-# could pay for, so that two remain at any of these. The process is the default, as in scikit-learn.
+# On the right the prior is a Dirichlet process: the weights come from breaking a stick, and later
+# components get what earlier ones leave. Even with a large concentration an idle component costs
+# it nothing that rows could pay for, so that two remain at any of these. The process is the
+# default, as in scikit-learn.
 #
 # Which concentration?
 # --------------------
 #
-# The lower bound of the evidence compares them: the higher, the better this prior foresaw the rows.
+# The lower bound of the evidence compares them: the higher, the better this prior foresaw the
+# rows.
 
 figure, ax = plt.subplots(figsize=(7, 3.6))
 for kind, models in found.items():
@@ -135,8 +138,9 @@ ax.legend()
 plt.show()
 
 # %%
-# A concentration of the process can be estimated too: ``weight_concentration_prior=(shape, rate)`` gives it
-# a gamma prior. :doc:`/variational` says more, :doc:`/posterior` how sure one can be of what is left.
+# A concentration of the process can be estimated too: ``weight_concentration_prior=(shape,
+# rate)`` gives it a gamma prior. :doc:`/variational` says more, :doc:`/posterior` how sure one
+# can be of what is left.
 
 estimated = em.BayesianGaussianMixture(
     10, weight_concentration_prior=(1.0, 1.0), max_iter=2000, random_state=0

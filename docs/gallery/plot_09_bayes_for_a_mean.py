@@ -2,23 +2,24 @@ r"""
 Bayesian estimation of a mean
 =============================
 
-A normal distribution with a known spread has one unknown, its mean :math:`\mu`. Before any data, a
-**prior** says what is believed of it. The **likelihood** says how well each value of :math:`\mu` explains
-the rows. Bayes' rule multiplies the two into the **posterior**,
+A normal distribution with a known spread has one unknown, its mean :math:`\mu`. Before any data,
+a **prior** says what is believed of it. The **likelihood** says how well each value of
+:math:`\mu` explains the rows. Bayes' rule multiplies the two into the **posterior**,
 
 .. math::
    p(\mu \mid x) \propto p(x \mid \mu)\; p(\mu).
 
-With a normal prior :math:`\mathcal{N}(m_0, s_0^2)` and rows with variance :math:`\sigma^2` the posterior
-is normal again. Precisions, the inverse variances, add; and the mean is the average of the prior's and the
-rows', weighted by precision:
+With a normal prior :math:`\mathcal{N}(m_0, s_0^2)` and rows with variance :math:`\sigma^2` the
+posterior is normal again. Precisions, the inverse variances, add; and the mean is the average of
+the prior's and the rows', weighted by precision:
 
 .. math::
    \frac{1}{s_n^2} = \frac{1}{s_0^2} + \frac{n}{\sigma^2}, \qquad
    m_n = s_n^2 \left( \frac{m_0}{s_0^2} + \frac{n \bar{x}}{\sigma^2} \right).
 
-Here: how many minutes does one wait for the next eruption of Old Faithful? A guide has said "about an hour",
-and we take that as 60, give or take 5 minutes. Single waits vary by 13.5 minutes.
+Here: how many minutes does one wait for the next eruption of Old Faithful? A guide has said
+"about an hour", and we take that as 60, give or take 5 minutes. Single waits vary by 13.5
+minutes.
 """
 
 import matplotlib.pyplot as plt
@@ -43,8 +44,8 @@ print(f"posterior {posterior.location:.2f}, give or take {posterior.variance**0.
 assert np.isclose(posterior.location, by_hand) and np.isclose(posterior.variance, 1.0 / precision)
 
 # %%
-# The likelihood is centred at the mean of the rows, the prior at 60, and the posterior lies between. It is
-# narrower than both: two sources of knowledge are better than one.
+# The likelihood is centred at the mean of the rows, the prior at 60, and the posterior lies
+# between. It is narrower than both: two sources of knowledge are better than one.
 
 (axis,) = em.plots.posterior_plot(prior, posterior, waits[:10])
 axis.set_xlabel("mean wait (minutes)")
@@ -54,9 +55,10 @@ plt.show()
 # MAP against maximum likelihood
 # ------------------------------
 #
-# Two estimates are single numbers. **Maximum likelihood** takes the top of the likelihood, the mean of the
-# rows. **Maximum a posteriori**, MAP, takes the top of the posterior. With few rows they differ: the prior
-# pulls towards 60. With many the rows outweigh any prior that does not exclude them.
+# Two estimates are single numbers. **Maximum likelihood** takes the top of the likelihood, the
+# mean of the rows. **Maximum a posteriori**, MAP, takes the top of the posterior. With few rows
+# they differ: the prior pulls towards 60. With many the rows outweigh any prior that does not
+# exclude them.
 
 sizes = np.unique(np.geomspace(1, len(waits), 40).astype(int))
 likely = np.array([waits[:n].mean() for n in sizes])
@@ -81,8 +83,9 @@ assert abs(likely[0] - probable[0]) > 10.0 and abs(likely[-1] - probable[-1]) < 
 # Batch by batch
 # --------------
 #
-# The posterior of today is the prior of tomorrow: both are the same record, and ``update`` gives a new one.
-# After each batch the curve moves and narrows. However the rows are cut, the end is the same.
+# The posterior of today is the prior of tomorrow: both are the same record, and ``update`` gives
+# a new one. After each batch the curve moves and narrows. However the rows are cut, the end is
+# the same.
 
 grid = np.linspace(50.0, 80.0, 600)
 known, cuts = prior, [0, 1, 4, 12, 40, 120, 272]
@@ -104,8 +107,8 @@ assert np.isclose(known.variance, at_once.variance, rtol=1e-12)
 # The next wait
 # -------------
 #
-# A posterior also predicts. The next wait varies about a mean that is itself uncertain, so the variances
-# add. After ten waits:
+# A posterior also predicts. The next wait varies about a mean that is itself uncertain, so the
+# variances add. After ten waits:
 
 ahead = posterior.predictive()
 print(f"the next wait: {ahead.mean():.1f}, give or take {ahead.std():.1f} minutes")
@@ -113,8 +116,8 @@ print(f"longer than 90 minutes with probability {ahead.sf(90.0):.3f}")
 assert np.isclose(ahead.var(), sigma**2 + posterior.variance)
 
 # %%
-# And the spread is rarely known. :class:`ellimix.bayes.Normal` estimates mean and variance together;
-# :doc:`/normal` goes on from here.
+# And the spread is rarely known. :class:`ellimix.bayes.Normal` estimates mean and variance
+# together; :doc:`/normal` goes on from here.
 
 both = em.bayes.Normal(location=60.0, kappa=1.0, degrees=3.0, scale=3 * 10.0**2)
 axes = em.plots.posterior_plot(both, both.update(waits[:20]), waits[:20])

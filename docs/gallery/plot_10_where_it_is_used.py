@@ -20,9 +20,10 @@ warnings.simplefilter("ignore", em.FitWarning)  # searches tell of close runners
 # Image segmentation
 # ------------------
 #
-# A picture is a table: a row for each pixel, and three columns for red, green and blue. Pixels of one object
-# have similar colours, and colours of one object vary together, with the light: along an ellipsoid, not
-# within a ball. Five thousand random pixels are enough to fit the mixture; then all 273,280 are assigned.
+# A picture is a table: a row for each pixel, and three columns for red, green and blue. Pixels of
+# one object have similar colours, and colours of one object vary together, with the light: along
+# an ellipsoid, not within a ball. Five thousand random pixels are enough to fit the mixture; then
+# all 273,280 are assigned.
 
 image = load_sample_image("flower.jpg") / 255.0
 pixels = image.reshape(-1, 3)
@@ -42,8 +43,8 @@ for ax in axes:
 plt.show()
 
 # %%
-# With three components one is the blossom's. Its responsibility is a soft mask, with which the blossom can be
-# cut out, edges included.
+# With three components one is the blossom's. Its responsibility is a soft mask, with which the
+# blossom can be cut out, edges included.
 
 blossom = int(models[3].means_[:, 0].argmax())  # the reddest
 mask = models[3].predict_proba(pixels)[:, blossom].reshape(image.shape[:2])
@@ -64,10 +65,10 @@ assert mask[150:250, 180:230].mean() > 0.9 and mask[:60, :100].mean() < 0.05
 # Market segmentation
 # -------------------
 #
-# A shop knows of 600 customers how often they buy in a year, what they spend each time, and how many days
-# ago they were last seen. These are made up, in three kinds: regulars, rare buyers of expensive things, and
-# those who are on their way out. Counts and amounts are skewed, so their logarithms are modelled: on that scale
-# a factor is a step of the same size everywhere.
+# A shop knows of 600 customers how often they buy in a year, what they spend each time, and how
+# many days ago they were last seen. These are made up, in three kinds: regulars, rare buyers of
+# expensive things, and those who are on their way out. Counts and amounts are skewed, so their
+# logarithms are modelled: on that scale a factor is a step of the same size everywhere.
 
 rng = np.random.default_rng(7)
 kinds = {  # how many, log2 of orders a year, euros an order, days since
@@ -85,8 +86,8 @@ print(search.compare(top=3))
 print(*search.notes_, sep="\n")
 
 # %%
-# The search finds three segments. A segment is described by its means, back in the columns' own units, and
-# by its share of the customers.
+# The search finds three segments. A segment is described by its means, back in the columns' own
+# units, and by its share of the customers.
 
 print(f"{'segment':8}{'share':>8}" + "".join(f"{name:>17}" for name in columns))
 for k in range(segmentation.n_components_):
@@ -99,8 +100,8 @@ print(f"adjusted Rand index with the truth: {agreement:.3f}")
 assert segmentation.n_components_ == 3 and agreement > 0.85
 
 # %%
-# A responsibility says how sure an assignment is. A letter to those on the way out should go to whoever is
-# probably among them, and a person may decide about those between.
+# A responsibility says how sure an assignment is. A letter to those on the way out should go to
+# whoever is probably among them, and a person may decide about those between.
 
 r = segmentation.predict_proba(logs)
 unsure = r.max(axis=1) < 0.9
@@ -123,10 +124,10 @@ plt.show()
 # Anomaly detection
 # -----------------
 #
-# A density says how usual a row is. Fit it to rows that are as they should be, and set a threshold on the
-# log-density: here such that 1 % of those rows fall below. What is rarer than that is reported. The mixture
-# knows that Old Faithful has two kinds of eruption: a short one after which one waits long is an anomaly,
-# though each of its two numbers is common.
+# A density says how usual a row is. Fit it to rows that are as they should be, and set a
+# threshold on the log-density: here such that 1 % of those rows fall below. What is rarer than
+# that is reported. The mixture knows that Old Faithful has two kinds of eruption: a short one
+# after which one waits long is an anomaly, though each of its two numbers is common.
 
 X, names = em.datasets.faithful()
 usual = em.select(X[:200]).best_
@@ -137,8 +138,13 @@ strange = np.random.default_rng(0).uniform(low, high, (300, 2))  # any duration,
 new = X[200:]
 alarms = (usual.score_samples(new) < threshold).mean()
 found = (usual.score_samples(strange) < threshold).mean()
-print(f"false alarms among {len(new)} new eruptions {alarms:.1%}; of the rows from anywhere {found:.1%}")
-print("log-density of a 2-minute eruption and a 90-minute wait:", usual.score_samples([[2.0, 90.0]]))
+print(
+    f"reported: {alarms:.1%} of {len(new)} new eruptions (false alarms),"
+    f" {found:.1%} of the rows from anywhere"
+)
+print(
+    "log-density of a 2-minute eruption and a 90-minute wait:", usual.score_samples([[2.0, 90.0]])
+)
 assert alarms < 0.06 and found > 0.45
 assert usual.score_samples([[2.0, 90.0]])[0] < threshold
 
@@ -159,8 +165,9 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %%
-# That needs rows that are known to be good. Where the junk is in the table already, give it a component of
-# its own: with ``noise=True`` a uniform density takes the rows that belong to no group, and labels them -1.
+# That needs rows that are known to be good. Where the junk is in the table already, give it a
+# component of its own: with ``noise=True`` a uniform density takes the rows that belong to no
+# group, and labels them -1.
 
 mixed = np.concatenate([X, strange[:60]])
 noisy = em.GaussianMixture(2, noise=True, random_state=0).fit(mixed)
