@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -103,12 +104,17 @@ def skip_inherited(app, what, name, obj, skip, options):  # noqa: ARG001
     return True if request or home.startswith("sklearn.") else None
 
 
-def without_last_line(app, name, source):  # noqa: ARG001
-    """Take out the empty line that doctest wants at the end of a block."""
+def for_the_site(app, name, source):  # noqa: ARG001
+    """Turn a page as it is read on GitHub into one of the site.
+
+    The empty line goes that doctest wants at the end of a block, and links to the gallery's
+    sources become links to its pages.
+    """
     source[0] = source[0].replace("\n\n```\n", "\n```\n")
+    source[0] = re.sub(r"\]\(gallery/(plot_\w+)\.py\)", r"](auto_gallery/\1.rst)", source[0])
 
 
 def setup(app):
     """Connect to Sphinx."""
-    app.connect("source-read", without_last_line)
+    app.connect("source-read", for_the_site)
     app.connect("autodoc-skip-member", skip_inherited)
