@@ -66,7 +66,8 @@ assert 110 <= sizes[aic.argmin()] <= 190
 assert aic[6] - aic.min() < 0.2 * (aic[0] - aic.min())
 
 # %%
-# The curve falls steeply, and is nearly flat from about 110 on: that is a sensible place to stop.
+# The curve falls steeply up to about 110, slowly from there on, and turns near 150. At 110 most of
+# the fall is done: let us take that.
 
 model = fits[110]
 print("converged:", model.converged_, "in", model.n_iter_, "iterations")

@@ -45,7 +45,7 @@ def states(rows):
 path = states(X)
 trace = np.array([model.score(X) * len(X) for model in path])
 print("log-likelihood after 0, 1, 2, 5, 10, 20, 40 iterations:")
-print(trace[[0, 1, 2, 5, 10, 20, 40]].round(3))
+print(*(f"{trace[t]:,.2f}" for t in (0, 1, 2, 5, 10, 20, 40)), sep="   ")
 assert (np.diff(trace) > -1e-6).all() and abs(trace[-1] + 180.186) < 0.01
 
 # %%
