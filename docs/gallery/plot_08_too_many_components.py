@@ -116,9 +116,8 @@ assert all(m.n_components_effective_ == 2 for m in found["dirichlet_process"])
 
 # %%
 # On the right the prior is a Dirichlet process: the weights come from breaking a stick, and later
-# components get what earlier ones leave. Even with a large concentration an idle component costs
-# it nothing that rows could pay for, so that two remain at any of these. The process is the
-# default, as in scikit-learn.
+# components get what earlier ones leave. Here two components have rows whatever the concentration.
+# The process is the default, as in scikit-learn.
 #
 # Which concentration?
 # --------------------
