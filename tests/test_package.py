@@ -36,6 +36,11 @@ def test_every_public_name_exists():
     [
         ("matplotlib", "plots", "em.plots.clusters(m, [[0.0, 0.0], [1.0, 1.0]])"),
         (
+            "plotly",
+            "interactive",
+            "em.plot(m, [[0.0, 0.0], [1.0, 1.0]], backend='plotly')",
+        ),
+        (
             "pyarrow",
             "cli",
             "from ellimix.sources.tables import read_table as read; read(em.datasets.path('iris'))",
@@ -50,6 +55,18 @@ def test_a_missing_package_names_its_extra(package, extra, code):
         f"try:\n    {code}\n"
         f"except em.MissingExtra as error:\n    assert 'ellimix[{extra}]' in str(error), error\n"
         "else:\n    raise SystemExit('no error')"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_plotly_draws_without_matplotlib():
+    done = python(
+        "import sys; sys.modules['matplotlib'] = None\n"
+        "import ellimix as em\n"
+        "m = em.Mixture.from_parameters([1.0], [[0.0, 0.0]], [1.0], 'VII')\n"
+        "for kind in em.plots.KINDS:\n"
+        "    if kind in ('clusters', 'density', 'pairs'):\n"
+        "        assert em.plot(m, [[0.0, 0.0]], kind, backend='plotly').data\n"
     )
     assert done.returncode == 0, done.stderr
 

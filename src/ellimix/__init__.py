@@ -37,27 +37,36 @@ if TYPE_CHECKING:
     from ellimix.estimators.bayesian_mixture import BayesianGaussianMixture
     from ellimix.estimators.gaussian_mixture import GaussianMixture
     from ellimix.estimators.imputer import GaussianMixtureImputer
+    from ellimix.estimators.recorder import Recorder
     from ellimix.estimators.search import GaussianMixtureSearch
     from ellimix.estimators.select import select
     from ellimix.inference.priors import Prior
     from ellimix.persist import load, save
+    from ellimix.plots.kinds import plot
+    from ellimix.plots.motion import animate
     from ellimix.report import FitReport
     from ellimix.selection.combining import ClusterTree, combine
+    from ellimix.trajectories import Record, Trajectory
 
 _HOMES = {
     "BayesianGaussianMixture": "ellimix.estimators.bayesian_mixture",
     "GaussianMixture": "ellimix.estimators.gaussian_mixture",
     "GaussianMixtureImputer": "ellimix.estimators.imputer",
     "GaussianMixtureSearch": "ellimix.estimators.search",
+    "Recorder": "ellimix.estimators.recorder",
     "select": "ellimix.estimators.select",
     "Mixture": "ellimix.density.mixture",
     "MixturePosterior": "ellimix.density.posterior",
     "FitReport": "ellimix.report",
+    "Record": "ellimix.trajectories",
+    "Trajectory": "ellimix.trajectories",
     "FAMILIES": "ellimix.covariance",
     "ClusterTree": "ellimix.selection.combining",
     "combine": "ellimix.selection.combining",
     "Prior": "ellimix.inference.priors",
+    "animate": "ellimix.plots.motion",
     "load": "ellimix.persist",
+    "plot": "ellimix.plots.kinds",
     "save": "ellimix.persist",
     "Status": "ellimix.errors",
     "EllimixError": "ellimix.errors",
@@ -88,14 +97,19 @@ __all__ = [
     "MixturePosterior",
     "ModelFileError",
     "Prior",
+    "Record",
+    "Recorder",
     "Status",
+    "Trajectory",
     "__version__",
+    "animate",
     "bayes",
     "combine",
     "covariance",
     "datasets",
     "errors",
     "load",
+    "plot",
     "plots",
     "save",
     "select",

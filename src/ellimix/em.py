@@ -15,7 +15,7 @@ others go on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -34,7 +34,7 @@ from ellimix.report import FitReport
 from ellimix.sources.base import Source
 from ellimix.sources.threads import one_blas_thread
 
-__all__ = ["Fits", "Observer", "Progress", "Task", "run"]
+__all__ = ["Fits", "Observer", "Progress", "Task", "report_of", "run"]
 
 Mask = NDArray[np.bool_]
 TOO_FAR = "A row is too far from every component for its density to be a positive number."
@@ -46,6 +46,7 @@ def run(
     tasks: Sequence[Task],
     observe: Observer | None = None,
     feature_names: tuple[str, ...] | None = None,
+    begun: Callable[[Fits], object] | None = None,
 ) -> list[FitReport]:
     """Run fits to their ends.
 
@@ -58,6 +59,8 @@ def run(
         Called after every iteration with the `Fits`; returns whether to stop.
     feature_names : tuple of str, optional
         For the mixtures and messages.
+    begun : callable, optional
+        Called once, before the first iteration, with the `Fits` as their starts left them.
 
     Returns
     -------
@@ -74,6 +77,8 @@ def run(
     placed = source.placed(engine) if fits.running else source
     with one_blas_thread(), compiled_host(engine.compiled):
         try:
+            if begun is not None:
+                begun(fits)
             while fits.running:
                 _iterate(placed, engine, fits)
                 if observe is not None and observe(fits):
@@ -82,7 +87,7 @@ def run(
             if all(fit.model is None for fit in fits):
                 raise
             fits.end_all(Status.INTERRUPTED)
-    return [_report(fit, source, engine, feature_names) for fit in fits]
+    return [report_of(fit, source, engine, feature_names) for fit in fits]
 
 
 def _iterate(source: Source, engine: Engine, fits: Fits) -> None:
@@ -255,9 +260,10 @@ def _updated_with(
     return model_or_none, sound, advice
 
 
-def _report(
+def report_of(
     fit: Progress, source: Source, engine: Engine, feature_names: tuple[str, ...] | None
 ) -> FitReport:
+    """How a fit stands, as if it had ended now."""
     mixture = fit.task.mixture(fit.model, feature_names) if fit.model is not None else None
     counts = fit.counts
     if counts is not None and fit.task.inference.box is not None:

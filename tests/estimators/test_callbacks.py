@@ -96,6 +96,41 @@ def test_interrupt_before_anything_is_fitted_is_raised(monkeypatch):
     assert not hasattr(model, "mixture_")
 
 
+class Watcher(Recorder):
+    """Keeps the estimators that it gets, as iterations begin and end."""
+
+    def __init__(self):
+        super().__init__()
+        self.at_first, self.at_last = [], []
+
+    def on_fit_task_begin(self, estimator, context, *, fitted_estimator=None):
+        if context.task_name == "iteration":
+            self.at_first.append(fitted_estimator)
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        if context.task_name == "iteration":
+            self.at_last.append(fitted_estimator)
+
+
+def test_an_iteration_begins_with_what_the_one_before_left():
+    watcher = Watcher()
+    options = {"n_init": 3, "init_params": "random_from_data", "random_state": 0}
+    model = em.GaussianMixture(3, **options).set_callbacks(watcher).fit(IRIS)
+    assert len(watcher.at_first) == len(watcher.at_last) > 2
+    start = watcher.at_first[0]
+    assert (start.n_iter_, start.lower_bound_, start.lower_bounds_) == (0, -np.inf, [])
+    again = em.GaussianMixture(3, max_iter=0, **options).fit(IRIS)
+    for ours, theirs in zip(start.reports_, again.reports_, strict=True):
+        np.testing.assert_array_equal(ours.mixture.means, theirs.mixture.means)
+    for before, now in zip(watcher.at_last[:-1], watcher.at_first[1:], strict=True):
+        np.testing.assert_array_equal(before.means_, now.means_)
+        assert [r.trace for r in before.reports_] == [r.trace for r in now.reports_]
+    last = watcher.at_last[-1]
+    assert [r.trace for r in last.reports_] == [r.trace for r in model.reports_]
+    assert [r.message for r in last.reports_] == [r.message for r in model.reports_]
+    assert last.report_.trace == model.report_.trace
+
+
 def test_progress_bar(capsys):
     em.GaussianMixture(3, random_state=0).set_callbacks(ProgressBar()).fit(IRIS)
     assert "GaussianMixture" in capsys.readouterr().out

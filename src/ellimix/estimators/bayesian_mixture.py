@@ -352,6 +352,9 @@ class BayesianGaussianMixture(WithPosterior, BatchMixture):
             print_moves(moves)
         return report
 
+    def _objective_words(self) -> str:
+        return "evidence lower bound per row"
+
     def _rule(self, d: int) -> Rule:
         """What `covariance_type` means."""
         name = self.covariance_type

@@ -357,6 +357,11 @@ class GaussianMixture(RunningMixture):
         """A search has iterations of many models."""
         return 0 if is_open(self) else self.max_iter
 
+    def _objective_words(self) -> str:
+        """With a prior, plus the log-prior per unit of row weight."""
+        own = super()._objective_words()
+        return own if self.prior is None else f"{own} and log-prior"
+
     def _size(self) -> int | None:
         """The number of components; None where it is to be chosen."""
         return None if self.n_components == AUTO else int(self.n_components)

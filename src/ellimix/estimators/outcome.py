@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ellimix.density.bearing import unseen
-from ellimix.em import Fits
+from ellimix.em import Fits, report_of
 from ellimix.engines import Engine
 from ellimix.errors import FitFailed, Status
 from ellimix.report import FitReport
@@ -15,21 +15,25 @@ if TYPE_CHECKING:
     from ellimix.estimators.running import RunningMixture
 
 
-def best_so_far(estimator: RunningMixture, dtype: Any, fits: Fits) -> dict[str, Any]:
+def best_so_far(
+    estimator: RunningMixture, source: MemorySource, engine: Engine, fits: Fits
+) -> dict[str, Any]:
     """Attributes of an estimator as if the fit had stopped now (for callbacks)."""
+    reports = [report_of(fit, source, engine, estimator._names()) for fit in fits]
     best = max(
-        (fit for fit in fits if fit.model is not None and fit.trace),
-        key=lambda fit: (not fit.status.failed, fit.trace[-1]),
+        (report for report in reports if report.mixture is not None),
+        key=lambda report: (not report.status.failed, report.objective),
     )
-    if best.model is None:
-        raise AssertionError("a fit with a trace has a model")
-    mixture = best.task.mixture(best.model, estimator._names())
+    if estimator.order == "weight":
+        best = best.by_weight()
     return {
-        "mixture_": mixture.by_weight() if estimator.order == "weight" else mixture,
-        "_dtype": dtype,
+        "mixture_": best.mixture,
+        "_dtype": source.dtype,
+        "report_": best,
+        "reports_": reports,
         "converged_": best.status is Status.CONVERGED,
-        "n_iter_": max(len(best.trace), len(best.steps)),
-        "lower_bound_": best.trace[-1],
+        "n_iter_": best.n_iter,
+        "lower_bound_": best.objective,
         "lower_bounds_": list(best.trace),
     }
 

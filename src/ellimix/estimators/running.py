@@ -99,6 +99,10 @@ class RunningMixture(FittedMixture):
         """For callbacks."""
         return self.max_iter
 
+    def _objective_words(self) -> str:
+        """What `lower_bound_` is, for pictures."""
+        return "mean log-likelihood"
+
     def _choose(self, asked: Asked) -> bool:
         """Choose a model where something is open, and say whether that was so."""
         return False
@@ -117,12 +121,8 @@ class RunningMixture(FittedMixture):
         if not begun:
             self._check_size(source)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        callbacks = FitCallbacks(
-            self,
-            {"X": X, "y": y, "metadata": metadata},
-            self._most_iterations(),
-            partial(best_so_far, self, source.dtype),
-        )
+        arguments = {"X": X, "y": y, "metadata": metadata}
+        callbacks = FitCallbacks(self, arguments, self._most_iterations())
         asked = Asked(X, source, sample_weight, known, notes, later)
         if not self._choose(asked):
             self._run(asked, callbacks)
@@ -152,11 +152,16 @@ class RunningMixture(FittedMixture):
         source = asked.source.placed(suited(engine, asked.source))
         made = (asked.later or self._tasks)(source, engine)
         tasks = [replace(task, notes=(*asked.notes, *task.notes)) for task in made]
-        observers: list[Observer] = [callbacks.observe] if callbacks.listening else []
+        observers: list[Observer] = []
+        begun = None
+        if callbacks.listening:
+            attributes = partial(best_so_far, self, source, engine)
+            observers.append(partial(callbacks.observe, attributes))
+            begun = partial(callbacks.begin, attributes)
         if self.verbose:
             verbose = VerboseObserver(int(self.verbose), self.verbose_interval, len(tasks))
             observers.append(verbose.observe)
-        reports = run(source, engine, tasks, all_of(observers), self._names())
+        reports = run(source, engine, tasks, all_of(observers), self._names(), begun)
         best = best_of(reports, source, engine, bounded=self._bounded)
         best = self._moved(best, source, engine, tasks[0])
         self._keep(best, reports, source, engine)

@@ -1,17 +1,30 @@
-"""Pictures of mixtures, by matplotlib (``pip install 'ellimix[plots]'``)."""
+"""Pictures of mixtures: by matplotlib (``pip install 'ellimix[plots]'``), or by plotly."""
 
 from __future__ import annotations
 
-from ellimix.plots.clusters import clusters
+from ellimix.plots.clusters import ClustersDisplay, clusters
 from ellimix.plots.combining import entropy_plot, merge_tree
+from ellimix.plots.density import DensityDisplay
+from ellimix.plots.display import Display
+from ellimix.plots.kinds import BACKENDS, KINDS, plot
 from ellimix.plots.normal import posterior_plot
+from ellimix.plots.pairs import PairsDisplay
 from ellimix.plots.posterior import posterior_intervals_plot
+from ellimix.plots.scene import Scene
 from ellimix.plots.selection import selection_plot, slope_plot
 
 __all__ = [
+    "BACKENDS",
+    "KINDS",
+    "ClustersDisplay",
+    "DensityDisplay",
+    "Display",
+    "PairsDisplay",
+    "Scene",
     "clusters",
     "entropy_plot",
     "merge_tree",
+    "plot",
     "posterior_intervals_plot",
     "posterior_plot",
     "selection_plot",

@@ -1,0 +1,7 @@
+"""EM in motion: what a fit did, iteration by iteration, as a film."""
+
+from __future__ import annotations
+
+from ellimix.plots.motion.animate import animate
+
+__all__ = ["animate"]
