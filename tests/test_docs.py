@@ -5,6 +5,7 @@
 
 import ast
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,11 @@ def entries(page):
 def wanted():
     """Public names, dotted: those of some modules one by one."""
     names = set(ellimix.__all__) - set(MODULES) - REGISTRIES
-    for module in MODULES:
-        names |= {f"{module}.{name}" for name in getattr(ellimix, module).__all__}
+    for module in (getattr(ellimix, name) for name in MODULES):
+        for name in module.__all__:
+            value = getattr(module, name)
+            if not isinstance(value, Mapping) and value is not getattr(ellimix, name, None):
+                names.add(f"{module.__name__.removeprefix('ellimix.')}.{name}")
     return names
 
 

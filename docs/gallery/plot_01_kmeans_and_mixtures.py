@@ -42,7 +42,7 @@ def compare(rows, kmeans, mixture):
     _, axes = plt.subplots(1, 2, figsize=(11, 4.6))
     circles(axes[0], kmeans, rows)
     axes[0].set_title("k-means")
-    em.plots.clusters(mixture, rows, ax=axes[1])
+    em.plot(mixture, rows, ax=axes[1])
     axes[1].set_aspect("equal", adjustable="datalim")
     plt.show()
 

@@ -28,7 +28,7 @@ many = em.GaussianMixture(16, random_state=0).fit(X)
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharex=True, sharey=True)
 for ax, model in zip(axes, (two, many), strict=True):
-    em.plots.clusters(model, X, ax=ax)
+    em.plot(model, X, ax=ax)
     ax.get_legend().remove()
 plt.show()
 
@@ -52,16 +52,17 @@ assert right < 0.95
 # A density can be drawn from: 400 new points, which lie where the rows do.
 
 new, _ = many.sample(400)
+figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharex=True, sharey=True)
+em.plot(many, X, kind="density", ax=axes[0])
+axes[0].set_title("200 rows, and the density")
+axes[1].scatter(*new.T, s=8, color="#D55E00", linewidths=0)
+axes[1].set_title("400 new points")
+plt.show()
+
+# %%
+
 a, b = np.meshgrid(np.linspace(-1.6, 2.6, 250), np.linspace(-1.1, 1.6, 250))
 log_density = many.score_samples(np.column_stack([a.ravel(), b.ravel()])).reshape(a.shape)
-
-figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharex=True, sharey=True)
-axes[0].scatter(*X.T, s=14, linewidths=0)
-axes[0].set_title("200 rows")
-axes[1].contourf(a, b, np.exp(log_density), levels=12, cmap="Greys", alpha=0.8)
-axes[1].scatter(*new.T, s=8, color="#D55E00", linewidths=0)
-axes[1].set_title("density, and 400 new points")
-plt.show()
 
 area = (a[0, 1] - a[0, 0]) * (b[1, 0] - b[0, 0])
 nearest = np.linalg.norm(new[:, None] - X, axis=2).min(axis=1)

@@ -7,14 +7,13 @@ of 150 flowers and three components. The start is k-means++: three rows, far fro
 become means. From there EM finds the species, which it is not told.
 """
 
-import base64
+import html
 import tempfile
 import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.animation import FuncAnimation, PillowWriter
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
@@ -30,23 +29,28 @@ species = np.arange(150) // 50
 # Every iteration
 # ---------------
 #
-# ``tol=0`` with ``max_iter=t`` is the state after t iterations from the same start;
-# ``max_iter=0`` is the start itself.
+# A ``Recorder`` keeps what the start gave and what each iteration left. ``tol=0`` asks for a given
+# number of iterations.
 
-SETTINGS = {"init_params": "k-means++", "random_state": 2, "tol": 0.0}
 LAST = 40
+SETTINGS = {"init_params": "k-means++", "random_state": 2, "tol": 0.0}
 
 
-def states(rows):
-    """The fit after 0, 1, ..., LAST iterations."""
-    return [em.GaussianMixture(3, max_iter=t, **SETTINGS).fit(rows) for t in range(LAST + 1)]
+def recorded(rows):
+    """The record of a fit of three components."""
+    recorder = em.Recorder()
+    model = em.GaussianMixture(3, max_iter=LAST, **SETTINGS).set_callbacks(recorder)
+    model.fit(rows)
+    return recorder.record
 
 
-path = states(X)
-trace = np.array([model.score(X) * len(X) for model in path])
+record = recorded(X)
+path = record.best.mixtures  # LAST + 1 of them
+trace = np.array([mixture.log_density(X).sum() for mixture in path])
 print("log-likelihood after 0, 1, 2, 5, 10, 20, 40 iterations:")
 print(*(f"{trace[t]:,.2f}" for t in (0, 1, 2, 5, 10, 20, 40)), sep="   ")
 assert (np.diff(trace) > -1e-6).all() and abs(trace[-1] + 180.186) < 0.01
+assert np.allclose(np.array(record.best.trace) * len(X), trace[:-1])
 
 # %%
 # The start's components are points with hardly any width, so that its likelihood is dreadful. One
@@ -70,11 +74,10 @@ COLORS = np.array([[0.0, 0.447, 0.698], [0.902, 0.624, 0.0], [0.0, 0.62, 0.451]]
 pca = PCA(2).fit(X)
 
 
-def draw(ax, models, t, rows, plane):
+def draw(ax, path, t, rows, plane):
     """The rows after t iterations, with the ways of the means; `plane` maps rows to two columns."""
-    model = models[t]
-    ax.scatter(*plane(rows).T, c=model.predict_proba(rows) @ COLORS, s=18, linewidths=0)
-    ways = np.array([plane(m.means_) for m in models[: t + 1]])
+    ax.scatter(*plane(rows).T, c=path[t].responsibilities(rows) @ COLORS, s=18, linewidths=0)
+    ways = np.array([plane(mixture.means) for mixture in path[: t + 1]])
     for k in range(3):
         ax.plot(*ways[:, k].T, color="black", lw=1)
         ax.plot(*ways[-1, k], "o", color=COLORS[k], mec="black", ms=8)
@@ -91,37 +94,25 @@ plt.show()
 # %%
 # As a film
 # ---------
+#
+# ``em.animate`` plays a record: a page with a player, a GIF or a video (:doc:`/motion`). The dashes
+# are where the log-likelihood ends.
 
 
 class Film:
-    """A matplotlib animation as a GIF inside the page."""
+    """A player inside this page."""
 
-    def __init__(self, figure, frame, count):
-        animation = FuncAnimation(figure, frame, frames=count)
+    def __init__(self, record, rows, **options):
         with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "film.gif"
-            animation.save(file, writer=PillowWriter(fps=5), dpi=70)
-            self.image = base64.b64encode(file.read_bytes()).decode()
-        plt.close(figure)
+            file = Path(folder) / "em.html"
+            em.animate(record, rows, file, **options)
+            self.page = file.read_text(encoding="utf-8")
 
     def _repr_html_(self):
-        alt = "EM on iris, iteration by iteration"
-        return f'<img alt="{alt}" src="data:image/gif;base64,{self.image}">'
+        return f'<iframe class="film" title="EM" srcdoc="{html.escape(self.page)}"></iframe>'
 
 
-def film(models, rows, plane, labels):
-    """The iterations, one after the other."""
-    figure, ax = plt.subplots(figsize=(7, 4.5))
-
-    def frame(t):
-        ax.clear()
-        draw(ax, models, t, rows, plane)
-        ax.set(xlabel=labels[0], ylabel=labels[1])
-
-    return Film(figure, frame, 26)
-
-
-film(path, X, pca.transform, ("first principal component", "second principal component"))
+Film(record, X)
 
 # %%
 # The species
@@ -143,8 +134,9 @@ assert wrong == 5 and agreement > 0.9
 # what they are: ellipses of one and two standard deviations.
 
 petals = X[:, 2:]
-path2 = states(petals)
-trace2 = np.array([model.score(petals) * len(petals) for model in path2])
+record2 = recorded(petals)
+path2 = record2.best.mixtures
+trace2 = np.array([mixture.log_density(petals).sum() for mixture in path2])
 print("log-likelihood after 1, 5, 20, 40 iterations:", trace2[[1, 5, 20, 40]].round(3))
 assert (np.diff(trace2) > -1e-6).all()
 
@@ -160,11 +152,15 @@ for ax, t in zip(axes.ravel(), (0, 1, 3, 8, 15, LAST), strict=True):
     draw(ax, path2, t, petals, np.asarray)
     for k in range(3):
         for sigmas in (1.0, 2.0):
-            outline = ellipse(path2[t].means_[k], path2[t].covariances_[k], sigmas)
+            outline = ellipse(path2[t].means[k], path2[t].covariances()[k], sigmas)
             ax.plot(*outline, color=COLORS[k], lw=1.5)
 figure.supxlabel(names[2])
 figure.supylabel(names[3])
 plt.show()
+
+# %%
+
+Film(record2, petals)
 
 # %%
 # Beside scikit-learn
@@ -172,12 +168,12 @@ plt.show()
 #
 # From the same start the same numbers, in every iteration and for both tables.
 
-for rows, models in ((X, path), (petals, path2)):
+for rows, mixtures in ((X, path), (petals, path2)):
     apart = 0.0
     for t in (1, 2, 5, 10, 20, LAST):
         peer = GaussianMixture(3, max_iter=t, **SETTINGS).fit(rows)
-        apart = max(apart, np.abs(peer.means_ - models[t].means_).max())
-        apart = max(apart, np.abs(peer.covariances_ - models[t].covariances_).max())
+        apart = max(apart, np.abs(peer.means_ - mixtures[t].means).max())
+        apart = max(apart, np.abs(peer.covariances_ - mixtures[t].covariances()).max())
     print(f"{rows.shape[1]} features: largest difference of means and covariances {apart:.1e}")
     assert apart < 1e-9
 

@@ -54,23 +54,12 @@ assert few.n_components_effective_ == 2
 assert np.allclose(np.sort(few.weights_)[-2:], [0.357, 0.643], atol=0.002)
 
 # %%
-# Side by side, drawn with the components that have at least one row:
+# Side by side. Components that hold no rows are not drawn.
 
-
-def ellipse(mean, covariance, sigmas=2.0):
-    """Points of the ellipse of so many standard deviations, (2, 100)."""
-    turn = np.linspace(0.0, 2.0 * np.pi, 100)
-    return mean[:, None] + sigmas * np.linalg.cholesky(covariance) @ [np.cos(turn), np.sin(turn)]
-
-
-figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), sharex=True, sharey=True)
+figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), sharex=True, sharey=True)
 for ax, model, title in zip(axes, (most, few), ("maximum likelihood", "posterior"), strict=True):
-    ax.scatter(*X.T, s=12, color="0.7", linewidths=0)
-    used = np.flatnonzero(model.weights_ * len(X) > 1.0)
-    for k in used:
-        ax.plot(*ellipse(model.means_[k], model.covariances_[k]), lw=2)
-    ax.set(title=f"{title}: {len(used)} of 10 components", xlabel=names[0])
-axes[0].set_ylabel(names[1])
+    em.plot(model, X, ax=ax)
+    ax.set_title(title)
 plt.show()
 
 # %%
