@@ -95,8 +95,7 @@ plt.show()
 # As a film
 # ---------
 #
-# ``em.animate`` plays a record: a page with a player, a GIF or a video (:doc:`/motion`). The dashes
-# are where the log-likelihood ends.
+# ``em.animate`` plays a record: as a page with a player, a GIF or a video (:doc:`/motion`).
 
 
 class Film:

@@ -59,7 +59,8 @@ assert np.allclose(np.sort(few.weights_)[-2:], [0.357, 0.643], atol=0.002)
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), sharex=True, sharey=True)
 for ax, model, title in zip(axes, (most, few), ("maximum likelihood", "posterior"), strict=True):
     em.plot(model, X, ax=ax)
-    ax.set_title(title)
+    ax.set(title=title, xlabel=names[0], ylabel=names[1])
+    ax.get_legend().remove()
 plt.show()
 
 # %%
