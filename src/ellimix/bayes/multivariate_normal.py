@@ -88,7 +88,7 @@ class MultivariateNormal:
 
     @classmethod
     def vague(cls, n_features: int) -> MultivariateNormal:
-        """The improper prior |Sigma|^(-(d + 1) / 2) (Gelman et al. 2013, section 3.6).
+        """The improper prior ``|Sigma|^(-(d + 1) / 2)`` (Gelman et al. 2013, section 3.6).
 
         Jeffreys' rule applied to mean and covariance one by one; d + 1 rows in general position
         make it proper.
