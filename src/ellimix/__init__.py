@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ellimix import bayes, covariance, datasets, errors, plots
+    from ellimix import bayes, covariance, datasets, errors, federated, plots
     from ellimix.covariance import FAMILIES
     from ellimix.density.mixture import Mixture
     from ellimix.density.posterior import MixturePosterior
     from ellimix.errors import (
+        BudgetSpent,
         DataError,
         EllimixError,
         FitFailed,
@@ -35,11 +36,15 @@ if TYPE_CHECKING:
         Status,
     )
     from ellimix.estimators.bayesian_mixture import BayesianGaussianMixture
+    from ellimix.estimators.federating import federate
     from ellimix.estimators.gaussian_mixture import GaussianMixture
     from ellimix.estimators.imputer import GaussianMixtureImputer
+    from ellimix.estimators.merging import merge
     from ellimix.estimators.search import GaussianMixtureSearch
     from ellimix.estimators.select import select
     from ellimix.inference.priors import Prior
+    from ellimix.online.report import StreamReport
+    from ellimix.online.steps import Online
     from ellimix.persist import load, save
     from ellimix.report import FitReport
     from ellimix.selection.combining import ClusterTree, combine
@@ -49,6 +54,8 @@ _HOMES = {
     "GaussianMixture": "ellimix.estimators.gaussian_mixture",
     "GaussianMixtureImputer": "ellimix.estimators.imputer",
     "GaussianMixtureSearch": "ellimix.estimators.search",
+    "federate": "ellimix.estimators.federating",
+    "merge": "ellimix.estimators.merging",
     "select": "ellimix.estimators.select",
     "Mixture": "ellimix.density.mixture",
     "MixturePosterior": "ellimix.density.posterior",
@@ -57,22 +64,26 @@ _HOMES = {
     "ClusterTree": "ellimix.selection.combining",
     "combine": "ellimix.selection.combining",
     "Prior": "ellimix.inference.priors",
+    "Online": "ellimix.online.steps",
+    "StreamReport": "ellimix.online.report",
     "load": "ellimix.persist",
     "save": "ellimix.persist",
     "Status": "ellimix.errors",
     "EllimixError": "ellimix.errors",
     "FitFailed": "ellimix.errors",
     "ModelFileError": "ellimix.errors",
+    "BudgetSpent": "ellimix.errors",
     "DataError": "ellimix.errors",
     "MissingExtra": "ellimix.errors",
     "FitWarning": "ellimix.errors",
     "ImproperPosterior": "ellimix.errors",
 }
-_MODULES = {"bayes", "covariance", "datasets", "errors", "plots"}
+_MODULES = {"bayes", "covariance", "datasets", "errors", "federated", "plots"}
 
 __all__ = [
     "FAMILIES",
     "BayesianGaussianMixture",
+    "BudgetSpent",
     "ClusterTree",
     "DataError",
     "EllimixError",
@@ -87,15 +98,20 @@ __all__ = [
     "Mixture",
     "MixturePosterior",
     "ModelFileError",
+    "Online",
     "Prior",
     "Status",
+    "StreamReport",
     "__version__",
     "bayes",
     "combine",
     "covariance",
     "datasets",
     "errors",
+    "federate",
+    "federated",
     "load",
+    "merge",
     "plots",
     "save",
     "select",
