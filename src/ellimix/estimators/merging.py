@@ -120,8 +120,8 @@ def from_sums(
 
 def keep_sums(estimator: GaussianMixture, statistics: SufficientStatistics, batches: int) -> None:
     """Let an estimator with a mixture rest on these sums."""
-    weight = float(statistics.n.sum())
-    unit = about_means(scaled(statistics, 1.0 / weight))
+    weight = float(statistics.weight)
+    unit = about_means(scaled(statistics, 1.0 / float(statistics.n.sum())))
     estimator._running = Stream(unit, weight, weight, batches, StreamReport(()))
 
 
@@ -138,13 +138,14 @@ def _part(
             "A mixture with a noise component has a box of its own, and two boxes make none: merge "
             "models without noise."
         )
-    if mixture.family is not inference.family:
+    if mixture.family.name != inference.family.name:
         raise DataError(
             f"Families {inference.family.name} and {mixture.family.name} do not merge: fit both "
             "with one covariance_type."
         )
     if rows is not None:
-        sums = standing_for(mixture.parameters, inference.moment, _positive(rows))
+        told = mixture.parameters, inference.moment, _positive(rows), inference.reg_covar
+        sums = standing_for(*told)
     elif isinstance(part, GaussianMixture) and hasattr(part, "statistics_"):
         sums = part.statistics_
     else:
@@ -166,11 +167,6 @@ def _checked(sums: SufficientStatistics, inference: MaximumLikelihood) -> Suffic
 
 
 def _family_of(parts: Sequence[Any], covariance_type: str | None) -> Family:
-    families = [
-        (part.mixture_ if isinstance(part, GaussianMixture) else part).family
-        for part in parts
-        if not isinstance(part, SufficientStatistics)
-    ]
     widths = {_width(part) for part in parts}
     if len(widths) > 1:
         raise DataError(
@@ -179,6 +175,11 @@ def _family_of(parts: Sequence[Any], covariance_type: str | None) -> Family:
         )
     if covariance_type is not None:
         return parse(covariance_type, widths.pop())
+    families = [
+        (part.mixture_ if isinstance(part, GaussianMixture) else part).family
+        for part in parts
+        if not isinstance(part, SufficientStatistics)
+    ]
     if not families:
         raise DataError("Statistics do not tell their family: pass covariance_type.")
     return families[0]

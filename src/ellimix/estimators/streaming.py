@@ -159,7 +159,8 @@ class StreamingMixture(RunningMixture):
                 "statistics(X)."
             )
         inference, mixture = self._inference(), self.mixture_
-        return standing_for(mixture.parameters, inference.moment, weight, mixture.box)
+        floor = float(self.reg_covar)
+        return standing_for(mixture.parameters, inference.moment, weight, floor, mixture.box)
 
     def statistics(
         self, X: Any, sample_weight: Any = None, **known: Unpack[Known]
@@ -214,7 +215,7 @@ class StreamingMixture(RunningMixture):
         if self.covariance_type != AUTO:
             family = parse(self.covariance_type, old.n_features)
         asked = vars(self).get("_asked_k", AUTO if self.n_components == AUTO else old.n_components)
-        if family is not old.family or asked != self.n_components:
+        if family.name != old.family.name or asked != self.n_components:
             raise DataError(
                 f"partial_fit goes on with the mixture so far, of {old.n_components} components of "
                 f"{old.family.name}; now {self.n_components} of {self.covariance_type!r} are asked "

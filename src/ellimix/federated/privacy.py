@@ -148,8 +148,9 @@ def _triangle(d: int) -> Array:
 def repaired(sums: SufficientStatistics, privacy: Privacy) -> SufficientStatistics:
     """The nearest sums that could be some rows': noise may have left none (post-processing).
 
-    A count is at least 1, a mean is in the ball, and no eigenvalue of a covariance is below that of
-    a thousandth of the radius. Where noise is small nothing changes but by rounding.
+    A count is at least 1, a mean is in the ball, and standard deviations along the axes of a
+    covariance are from a thousandth of the radius to the radius. Where noise is small nothing
+    changes but by rounding.
     """
     k, d = sums.center.shape
     here = recentred(sums, np.broadcast_to(privacy.center, (k, d)))
@@ -157,27 +158,29 @@ def repaired(sums: SufficientStatistics, privacy: Privacy) -> SufficientStatisti
     mean = here.s1 / n[:, None]
     length = np.sqrt(np.add.reduce(mean**2, axis=1, keepdims=True))
     mean = mean * np.minimum(1.0, privacy.radius / np.maximum(length, privacy.radius))
-    least = (LEAST_WIDTH * privacy.radius) ** 2
+    most = privacy.radius**2
+    least = LEAST_WIDTH**2 * most
     match here.moment:
         case Moment.DIAGONAL:
-            spread = np.maximum(here.s2 / n[:, None] - mean**2, least)
+            spread = np.clip(here.s2 / n[:, None] - mean**2, least, most)
             s2 = n[:, None] * (spread + mean**2)
         case Moment.POOLED:
             outer = np.einsum("k,ki,kj->ij", n, mean, mean)
             total = float(n.sum())
-            s2 = total * _raised((here.s2 - outer) / total, least) + outer
+            s2 = total * _within((here.s2 - outer) / total, least, most) + outer
         case Moment.FULL:
             square = mean[:, :, None] * mean[:, None, :]
-            spread = _raised(here.s2 / n[:, None, None] - square, least)
+            spread = _within(here.s2 / n[:, None, None] - square, least, most)
             s2 = n[:, None, None] * (spread + square)
     return replace(here, n=n, s1=n[:, None] * mean, s2=s2, weight=float(n.sum()))
 
 
-def _raised(matrices: Array, least: float) -> Array:
-    """Symmetric matrices with no eigenvalue below a bound; the same where none is."""
+def _within(matrices: Array, least: float, most: float) -> Array:
+    """Symmetric matrices with all eigenvalues between bounds; as they are where they were."""
     values, axes = eigen(matrices)
-    low = values[..., 0] < least
-    if not low.any():
+    out = (values[..., 0] < least) | (values[..., -1] > most)
+    if not out.any():
         return matrices
-    lifted = (axes * np.maximum(values, least)[..., None, :]) @ np.swapaxes(axes, -1, -2)
-    return np.where(low[..., None, None], lifted, matrices)
+    clipped = np.clip(values, least, most)
+    bounded = (axes * clipped[..., None, :]) @ np.swapaxes(axes, -1, -2)
+    return np.where(out[..., None, None], bounded, matrices)

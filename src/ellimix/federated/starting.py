@@ -88,10 +88,10 @@ def in_ball(
     equal = Parameters(np.full(k, 1.0 / k), means, spheres)
     second = inference.moment
     if second is Moment.DIAGONAL:
-        return first_model(inference, standing_for(equal, second, 1.0))
+        return first_model(inference, standing_for(equal, second, 1.0, inference.reg_covar))
     matrices = np.repeat(variance * np.eye(d)[None], k, axis=0)
     whole = replace(equal, covariance=full(matrices, np.ones(k)))
-    return first_model(inference, standing_for(whole, second, 1.0))
+    return first_model(inference, standing_for(whole, second, 1.0, inference.reg_covar))
 
 
 def first_model(inference: MaximumLikelihood, sums: SufficientStatistics) -> Parameters:

@@ -62,20 +62,18 @@ def own_parameters(inference: Estimation, k: int, d: int) -> int:
     return free_parameters(family, k + 1, d) - free_parameters(family, k, d)
 
 
-def suspicious(judgement: Judgement, misfit: float, least: int) -> bool:
+def suspicious(judgement: Judgement, least: int) -> bool:
     """Whether so many rows fit badly that something new may be among them.
 
     Parameters
     ----------
     judgement : Judgement
-    misfit : float
-        The share that is expected.
     least : int
         How many it takes at least.
     """
-    n, found = judgement.whole, judgement.bad.size
-    variance = n * misfit * (1.0 - misfit) * (1.0 + n / DRAWN)
-    return found >= least and found > n * misfit + ERRORS * math.sqrt(variance)
+    n, found, usual = judgement.whole, judgement.bad.size, judgement.usual
+    variance = n * usual * (1.0 - usual) * (1.0 + n / DRAWN)
+    return found >= least and found > n * usual + ERRORS * math.sqrt(variance)
 
 
 def born(

@@ -9,20 +9,23 @@ quantiles. If nothing has changed, the mean log-density of a new batch differs f
     the drawing                           variance / rows drawn
 
 so z is their difference, less p / N, in standard errors. The second and third are those of a
-maximum likelihood estimate. A row fits badly where its density is below a low quantile of the
-densities that the model's own rows have.
+maximum likelihood estimate.
+
+A row fits badly where the density of the Gaussian components is below a low quantile of what that
+is for rows drawn from them. Where there is a noise component most of its rows fit badly, too: how
+many are usual is the share among rows drawn from the whole model.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ellimix.density.mixture import Mixture
-from ellimix.records import Array, Detail, Rows
+from ellimix.records import Array, Rows
 from ellimix.sources.memory import MemorySource
 
 DRAWN = 4096  # rows of the model's own
@@ -42,6 +45,8 @@ class Judgement:
         projections or bounds, whose densities the model's own rows do not tell.
     misfits : float or None
         The share, by weight, of the whole rows that fit badly; None where there are no whole rows.
+    usual : float
+        What that share is for rows of the model's own.
     bad : ndarray of int
         Which rows these are.
     whole : int
@@ -52,6 +57,7 @@ class Judgement:
     expected: float | None
     z: float | None
     misfits: float | None
+    usual: float
     bad: NDArray[np.intp]
     whole: int
 
@@ -76,16 +82,19 @@ def judged(
     counted = np.flatnonzero(source.weights > 0.0)
     rows, weight = source.rows[counted], source.weights[counted]
     detail = None if source.detail is None else replace(source.detail.at(counted), prior=None)
-    exact = detail is None or detail == Detail()
+    exact = detail is None or all(getattr(detail, part.name) is None for part in fields(detail))
     density = mixture.log_density(rows, None if exact else detail)
     share = weight / weight.sum()
     fit = float(share @ density)
     if not exact:
-        return Judgement(fit, None, None, None, np.empty(0, dtype=np.intp), 0)
+        return Judgement(fit, None, None, None, misfit, np.empty(0, dtype=np.intp), 0)
     rng = np.random.default_rng(seed)
-    own = mixture.sample(DRAWN, rng)[0]
-    drawn = mixture.log_density(own)
-    limit = float(np.quantile(drawn, misfit))
+    own, labels = mixture.sample(DRAWN, rng)
+    gaussian = _without_noise(mixture)
+    core = gaussian.log_density(own)
+    limit = float(np.quantile(core[labels >= 0], misfit))
+    usual = float((core < limit).mean())
+    drawn = core if gaussian is mixture else mixture.log_density(own)
     if source.incomplete:
         drawn = mixture.log_density(_with_holes(own, rows, share, rng))
     variance = float(drawn.var())
@@ -93,9 +102,19 @@ def judged(
     expected = float(drawn.mean()) - mixture.n_parameters / rests
     z = (fit - expected) / np.sqrt(max(variance * parts, np.finfo(float).tiny))
     whole = ~np.isnan(rows).any(axis=1)
-    bad = whole & (density < limit)
+    near = density if gaussian is mixture else gaussian.log_density(rows)
+    bad = whole & (near < limit)
     misfits = float(weight[bad].sum() / weight[whole].sum()) if whole.any() else None
-    return Judgement(fit, expected, float(z), misfits, counted[bad], int(whole.sum()))
+    return Judgement(fit, expected, float(z), misfits, usual, counted[bad], int(whole.sum()))
+
+
+def _without_noise(mixture: Mixture) -> Mixture:
+    """The Gaussian components alone; the mixture itself where that is all."""
+    if mixture.box is None:
+        return mixture
+    model = mixture.parameters
+    alone = replace(model, weights=model.weights / model.weights.sum(), noise=None)
+    return replace(mixture, parameters=alone, box=None)
 
 
 def _with_holes(own: Array, rows: Rows, share: Array, rng: np.random.Generator) -> Array:

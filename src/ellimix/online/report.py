@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -10,7 +11,7 @@ from scipy.stats import norm
 from ellimix.records import Array
 
 KEPT = 1000  # batches, the last ones: a stream may be endless
-LEVEL = 0.01  # of the test for drift, over all batches that were kept
+LEVEL = 0.01  # of the two tests for drift together, over all batches that were kept
 
 
 @final
@@ -88,9 +89,24 @@ class StreamReport:
 
     @property
     def limit(self) -> float:
-        """|z| beyond which a batch is strange: at level 0.01 over all batches (Bonferroni)."""
-        tests = max(sum(batch.z is not None for batch in self.batches), 1)
-        return float(norm.isf(LEVEL / 2.0 / tests))
+        """|z| beyond which a batch is strange: at level 0.005 over all batches (Bonferroni)."""
+        tests = max(len(self._scores), 1)
+        return float(norm.isf(LEVEL / 4.0 / tests))
+
+    @property
+    def _scores(self) -> tuple[float, ...]:
+        return tuple(batch.z for batch in self.batches if batch.z is not None)
+
+    @property
+    def total(self) -> float:
+        """All z together: their sum over the root of their number (Stouffer 1949); 0 of none.
+
+        Far below 0 where the stream moves on all the time and the model follows a step behind, so
+        that no single batch is strange. Without drift it is no further below 0 than a standard
+        normal number: batches then differ from the mean of those before independently.
+        """
+        scores = self._scores
+        return sum(scores) / math.sqrt(len(scores)) if scores else 0.0
 
     @property
     def strange(self) -> tuple[BatchReport, ...]:
@@ -100,8 +116,13 @@ class StreamReport:
 
     @property
     def drifted(self) -> bool:
-        """Whether the stream has changed: there is a strange batch, or a birth."""
-        return bool(self.strange) or any(batch.births for batch in self.batches)
+        """Whether the stream has changed.
+
+        There is a strange batch, or a birth, or the batches fit worse on the whole than the model
+        before each of them led to expect: `total` is below its 0.5 % quantile.
+        """
+        behind = self.total < -norm.isf(LEVEL / 2.0)
+        return bool(self.strange) or bool(behind) or any(batch.births for batch in self.batches)
 
     def after(self, batch: BatchReport) -> StreamReport:
         """The report with one batch more."""
@@ -111,7 +132,8 @@ class StreamReport:
         limit = self.limit
         lines = [_HEADER, *(_line(batch, limit) for batch in self.batches)]
         verdict = "drifted" if self.drifted else "no drift"
-        return "\n".join([*lines, f"{verdict}: * marks |z| above {limit:.2f}"])
+        marks = f"* marks |z| above {limit:.2f}, and all z together are {self.total:.1f}"
+        return "\n".join([*lines, f"{verdict}: {marks}"])
 
 
 _HEADER = (

@@ -46,7 +46,7 @@ class Online:
         Whether a component is let go once it rests on fewer rows than it has parameters.
     misfit : float, default=0.01
         In (0, 0.5). A row fits badly where its density is below this quantile of the densities of
-        rows drawn from the model itself.
+        rows drawn from the model itself (`ellimix.online.misfit`).
 
     Raises
     ------

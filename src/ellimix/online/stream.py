@@ -69,7 +69,7 @@ class Stream:
     @property
     def statistics(self) -> SufficientStatistics:
         """The running sums of as many rows as they rest on."""
-        return scaled(self.sums, self.rests)
+        return replace(scaled(self.sums, self.rests), weight=self.rests)
 
     def reordered(self, order: Order) -> Stream:
         """The stream with its Gaussian components in another order."""
@@ -210,7 +210,7 @@ def _births(
     if not online.birth:
         return None
     least = own_parameters(inference, *model.means.shape) + 1
-    if not suspicious(judgement, online.misfit, least):
+    if not suspicious(judgement, least):
         return None
     return born(judgement, model, inference, source, engine, seed)
 

@@ -207,13 +207,18 @@ def empty(center: Array, moment: Moment) -> SufficientStatistics:
 
 
 def standing_for(
-    parameters: Parameters, moment: Moment, weight: float, box: Box | None = None
+    parameters: Parameters,
+    moment: Moment,
+    weight: float,
+    floor: float = 0.0,
+    box: Box | None = None,
 ) -> SufficientStatistics:
     """Sums from which the M-step of maximum likelihood gives back these very parameters.
 
-    n_k = weight pi_k, s1 = 0 and W_k = n_k Sigma_k about the means. An M-step without a prior is a
-    projection, so it leaves them as they are. What the last M-step has left out of the rows' own
-    sums, such as correlations in a diagonal family, is not in them.
+    n_k = weight pi_k, s1 = 0 and W_k = n_k (Sigma_k - floor I) about the means. An M-step adds the
+    floor, and without a prior is a projection that leaves n_k Sigma_k as it is. What the last
+    M-step has left out of the rows' own sums, such as correlations in a diagonal family, is not in
+    them.
 
     Parameters
     ----------
@@ -223,6 +228,8 @@ def standing_for(
         Which second moment is wanted; with noise that of the inference, which is not pooled.
     weight : float
         Weight of the rows that they rest on.
+    floor : float
+        ``reg_covar`` of the M-step.
     box : Box or None
         Of the noise component, which is the last in the statistics.
     """
@@ -236,7 +243,8 @@ def standing_for(
             each = np.broadcast_to(covariance.values, (k, d, d))
         case Structure.DIAGONAL | Structure.FULL:
             each = covariance.values
-    second = n.reshape(-1, *(1,) * (each.ndim - 1)) * each
+    least = floor if moment is Moment.DIAGONAL else floor * np.eye(d)
+    second = n.reshape(-1, *(1,) * (each.ndim - 1)) * (each - least)
     if moment is Moment.POOLED:
         second = second.sum(axis=0)
     whole = replace(empty(means, moment), n=n, s2=np.asarray(second), weight=weight)
