@@ -182,7 +182,7 @@ def test_a_budget_that_is_spent_refuses():
         site.statistics(request_for())
     assert len(site.ledger.spent) == 3
     with pytest.raises(em.BudgetSpent):
-        em.federate([site], em.GaussianMixture(2, random_state=0), privacy=site._privacy)
+        em.federate([site], em.GaussianMixture(2, random_state=0), privacy=site.privacy)
     assert Site(np.zeros((5, 2))).ledger is None
 
 

@@ -196,7 +196,7 @@ def _sites(
     for rows, weight in zip(sites, weights, strict=True):
         if not isinstance(rows, Site):
             out.append(Site(rows, weight, engine=estimator.engine, privacy=privacy))
-        elif weight is not None or (privacy is not rows._privacy):
+        elif weight is not None or (privacy is not rows.privacy):
             raise DataError("A Site has its own weights and privacy: pass the same, or rows.")
         else:
             out.append(rows)

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ellimix.covariance import parse
 from ellimix.engines import Engine, choose
+from ellimix.engines.choice import PASSES
 from ellimix.errors import DataError, Status
 from ellimix.estimators.automatic import AUTO
 from ellimix.estimators.callbacks import FitCallbacks, with_callbacks
@@ -197,16 +198,21 @@ class StreamingMixture(RunningMixture):
         return self._pass(self._source(X, sample_weight, known))
 
     def _pass(self, source: MemorySource) -> SufficientStatistics:
-        mixture = self.mixture_
-        engine = mixture._engine(source.n_rows, source.n_patterns)
-        return e_step(source, engine, mixture.potentials)
+        return e_step(source, self._engine_for(source, 1), self.mixture_.potentials)
+
+    def _engine_for(self, source: MemorySource, passes: int = PASSES) -> Engine:
+        """The engine that was asked for, or that suits so many passes over such rows."""
+        full = self.mixture_.covariance.structure.factor is not Factor.DIAGONAL
+        shape = source.n_rows, source.n_features, self.mixture_.n_components, full
+        return choose(self.engine, *shape, passes=passes, patterns=source.n_patterns)
 
     def _fitted_weight(self) -> float | None:
         """On how many rows the parameters of `fit` rest; None where they were not fitted."""
         report = vars(self).get("report_")
         if report is None or report.mixture is not self.mixture_:
             return None
-        return self._fit_weight
+        weight: float | None = vars(self).get("_fit_weight")
+        return weight
 
     def _check_same_model(self) -> None:
         """Raise `DataError` where parameters ask for another model than that of the stream."""
@@ -230,9 +236,7 @@ class StreamingMixture(RunningMixture):
         source, notes = checked_source(
             self, X, sample_weight, known, self.mixture_.n_components, begun=True
         )
-        full = self.mixture_.covariance.structure.factor is not Factor.DIAGONAL
-        shape = source.n_rows, source.n_features, self.mixture_.n_components, full
-        engine = choose(self.engine, *shape, patterns=source.n_patterns)
+        engine = self._engine_for(source)
         inference, stream = self._inference(), self._stream_so_far()
         found = advanced(stream, how, self.mixture_, inference, source, engine)
         self._keep_batch(found, source, engine, notes)

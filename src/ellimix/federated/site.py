@@ -79,6 +79,11 @@ class Site:
         return self._source.n_features
 
     @property
+    def privacy(self) -> Privacy | None:
+        """What the site keeps to; None where its answers are exact."""
+        return self._privacy
+
+    @property
     def ledger(self) -> Ledger | None:
         """What was spent of the privacy budget; None without one."""
         return self._ledger
