@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -184,6 +185,16 @@ def test_a_budget_that_is_spent_refuses():
     with pytest.raises(em.BudgetSpent):
         em.federate([site], em.GaussianMixture(2, random_state=0), privacy=site.privacy)
     assert Site(np.zeros((5, 2))).ledger is None
+
+
+def test_a_request_far_outside_the_ball_costs_nothing_and_gets_nothing():
+    site = Site(np.zeros((5, 2)), privacy=privacy(radius=2.0))
+    far = request_for()
+    center = far.potentials.center.copy()
+    center[0, 0] = 201.0
+    with pytest.raises(em.DataError, match="from the ball's, whose radius is 2"):
+        site.statistics(Request(1, replace(far.potentials, center=center)))
+    assert site.ledger.spent == ()
 
 
 def test_a_huge_budget_is_the_exact_fit():

@@ -15,10 +15,14 @@ from ellimix.federated.messages import Reply, Request
 from ellimix.federated.privacy import Privacy
 from ellimix.online.passing import e_step
 from ellimix.online.sums import scaled
-from ellimix.records import Factor, Moment, Rows
+from ellimix.records import Factor, Moment, Potentials, Rows
 from ellimix.sources.knowledge import counted
 from ellimix.sources.memory import MemorySource
 from ellimix.starts import STARTS, Beginning
+
+FARTHEST = (
+    100.0  # radii: where sums are made about centers no further off, rounding is 1e-12 of a row
+)
 
 
 @final
@@ -106,6 +110,7 @@ class Site:
             )
         privacy = self._privacy
         if privacy is not None and self._ledger is not None:
+            _check_near(potentials, privacy)
             self._ledger = self._ledger.after(privacy.cost)
         source = self._source
         full = potentials.shape is not Factor.DIAGONAL
@@ -158,6 +163,16 @@ def _rows(X: Any) -> Rows:
     if np.isinf(rows).any():
         raise DataError("The rows of a site hold infinity: remove or mend such rows.")
     return rows
+
+
+def _check_near(potentials: Potentials, privacy: Privacy) -> None:
+    """Raise `DataError` for centers so far off that sums about them would lose their bound."""
+    away = np.abs(potentials.center - privacy.center).max()
+    if not away <= FARTHEST * privacy.radius:
+        raise DataError(
+            f"The request's centers are up to {away:.3g} from the ball's, whose radius is "
+            f"{privacy.radius:g}: rounding would take the bound from what a row adds to the sums."
+        )
 
 
 def _protectable(source: MemorySource, privacy: Privacy) -> Rows:
