@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ellimix import bayes, covariance, datasets, errors, plots
+    from ellimix import bayes, covariance, datasets, errors, federated, plots
     from ellimix.covariance import FAMILIES
     from ellimix.density.mixture import Mixture
     from ellimix.density.posterior import MixturePosterior
     from ellimix.errors import (
+        BudgetSpent,
         DataError,
         EllimixError,
         FitFailed,
@@ -35,13 +36,17 @@ if TYPE_CHECKING:
         Status,
     )
     from ellimix.estimators.bayesian_mixture import BayesianGaussianMixture
+    from ellimix.estimators.federating import federate
     from ellimix.estimators.gaussian_mixture import GaussianMixture
     from ellimix.estimators.imputer import GaussianMixtureImputer
+    from ellimix.estimators.merging import merge
     from ellimix.estimators.recorder import Recorder
     from ellimix.estimators.search import GaussianMixtureSearch
     from ellimix.estimators.select import select
     from ellimix.inference.priors import Prior
     from ellimix.labelling import write_labels
+    from ellimix.online.report import StreamReport
+    from ellimix.online.steps import Online
     from ellimix.persist import load, save
     from ellimix.plots.kinds import plot
     from ellimix.plots.motion import animate
@@ -57,6 +62,8 @@ _HOMES = {
     "GaussianMixtureImputer": "ellimix.estimators.imputer",
     "GaussianMixtureSearch": "ellimix.estimators.search",
     "Recorder": "ellimix.estimators.recorder",
+    "federate": "ellimix.estimators.federating",
+    "merge": "ellimix.estimators.merging",
     "select": "ellimix.estimators.select",
     "Mixture": "ellimix.density.mixture",
     "MixturePosterior": "ellimix.density.posterior",
@@ -71,6 +78,8 @@ _HOMES = {
     "write_labels": "ellimix.labelling",
     "Prior": "ellimix.inference.priors",
     "animate": "ellimix.plots.motion",
+    "Online": "ellimix.online.steps",
+    "StreamReport": "ellimix.online.report",
     "load": "ellimix.persist",
     "plot": "ellimix.plots.kinds",
     "save": "ellimix.persist",
@@ -78,16 +87,18 @@ _HOMES = {
     "EllimixError": "ellimix.errors",
     "FitFailed": "ellimix.errors",
     "ModelFileError": "ellimix.errors",
+    "BudgetSpent": "ellimix.errors",
     "DataError": "ellimix.errors",
     "MissingExtra": "ellimix.errors",
     "FitWarning": "ellimix.errors",
     "ImproperPosterior": "ellimix.errors",
 }
-_MODULES = {"bayes", "covariance", "datasets", "errors", "plots"}
+_MODULES = {"bayes", "covariance", "datasets", "errors", "federated", "plots"}
 
 __all__ = [
     "FAMILIES",
     "BayesianGaussianMixture",
+    "BudgetSpent",
     "ClusterTree",
     "DataError",
     "EllimixError",
@@ -102,10 +113,12 @@ __all__ = [
     "Mixture",
     "MixturePosterior",
     "ModelFileError",
+    "Online",
     "Prior",
     "Record",
     "Recorder",
     "Status",
+    "StreamReport",
     "Summary",
     "Trajectory",
     "__version__",
@@ -115,7 +128,10 @@ __all__ = [
     "covariance",
     "datasets",
     "errors",
+    "federate",
+    "federated",
     "load",
+    "merge",
     "plot",
     "plots",
     "rows",

@@ -8,6 +8,7 @@
     |-- ModelFileError      (ValueError) a file that is not a saved mixture
     |-- DataError           (ValueError) rows or columns that cannot be used
     |-- ImproperPosterior   (ValueError) a quantity of a posterior that does not exist yet
+    |-- BudgetSpent         (ValueError) a question that a privacy budget no longer pays for
     `-- MissingExtra        (ImportError) an optional package is not installed
     FitWarning              (UserWarning) a fit that was kept, with something to know about it
 
@@ -33,6 +34,7 @@ class Status(Enum):
     OVERFLOW = "overflow"
     STOPPED = "stopped"
     INTERRUPTED = "interrupted"
+    UPDATED = "updated"
 
     @property
     def failed(self) -> bool:
@@ -61,6 +63,7 @@ _SENTENCES: Final = {
     Status.ANNIHILATED: "A component's rows do not pay for its parameters.",
     Status.OVERFLOW: "The log-likelihood is not a finite number.",
     Status.STOPPED: "A callback asked to stop.",
+    Status.UPDATED: "The model was updated by a batch of rows.",
     Status.INTERRUPTED: "The fit was interrupted; the best parameters so far were kept.",
 }
 
@@ -132,6 +135,10 @@ class DataError(EllimixError, ValueError):
 
 class ImproperPosterior(EllimixError, ValueError):
     """A quantity of a posterior that does not exist yet, with what it takes."""
+
+
+class BudgetSpent(EllimixError, ValueError):
+    """A privacy budget does not pay for another answer."""
 
 
 class MissingExtra(EllimixError, ImportError):

@@ -21,7 +21,8 @@ from ellimix.estimators.automatic import AUTO, MML, fit_automatically, is_open
 from ellimix.estimators.callbacks import with_callbacks
 from ellimix.estimators.outside import CHOOSING_ROWS
 from ellimix.estimators.preparing import told
-from ellimix.estimators.running import Asked, RunningMixture
+from ellimix.estimators.running import Asked
+from ellimix.estimators.streaming import StreamingMixture
 from ellimix.estimators.tasks import inference_of, tasks_of
 from ellimix.inference.posterior import Estimation
 from ellimix.inference.priors import DEFAULT, Prior
@@ -34,7 +35,7 @@ from ellimix.summary.making import Origin
 
 
 @final
-class GaussianMixture(RunningMixture):
+class GaussianMixture(StreamingMixture):
     """Mixture of Gaussians fitted by maximum likelihood, or a posteriori (EM).
 
     Takes the place of `sklearn.mixture.GaussianMixture`: the same parameters, defaults,
@@ -174,6 +175,12 @@ class GaussianMixture(RunningMixture):
     missing_share_ : ndarray of shape (d,)
         Of each column's values in `fit`, by weight, the share that was NaN. What is missing is
         taken to be so at random.
+    stream_ : StreamReport
+        After `partial_fit`: how each batch fitted and what it changed.
+    statistics_ : SufficientStatistics
+        The sums that the parameters rest on.
+    n_batches_, n_seen_ : int, float
+        Batches that the parameters rest on, and the weight of their rows: see `partial_fit`.
     n_features_in_ : int
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of str
