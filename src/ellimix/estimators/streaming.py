@@ -14,7 +14,8 @@ from ellimix.engines.choice import PASSES
 from ellimix.errors import DataError, Status
 from ellimix.estimators.automatic import AUTO
 from ellimix.estimators.callbacks import FitCallbacks, with_callbacks
-from ellimix.estimators.preparing import checked_source, told
+from ellimix.estimators.outside import Wanted, source_of
+from ellimix.estimators.preparing import told
 from ellimix.estimators.running import RunningMixture
 from ellimix.inference.posterior import Estimation
 from ellimix.online.passing import e_step
@@ -26,6 +27,7 @@ from ellimix.records import Factor, SufficientStatistics
 from ellimix.report import FitReport
 from ellimix.sources.knowledge import Known, missing_share
 from ellimix.sources.memory import MemorySource
+from ellimix.sources.outside import OutsideSource
 
 
 class StreamingMixture(RunningMixture):
@@ -115,13 +117,13 @@ class StreamingMixture(RunningMixture):
             self._fit(X, y, sample_weight, known)
             source = self._source(X, sample_weight, known)
             sums = self._pass(source)
-            k, fit = self.n_components_, float(sums.loglik / sums.weight)
-            self._running = begun(sums, source.n_rows, source.total_weight, fit, k)
+            k, weight = self.n_components_, float(sums.weight)
+            self._running = begun(sums, int(sums.rows), weight, float(sums.loglik) / weight, k)
         else:
             self._check_same_model()
             self._check_order(known)
             metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-            callbacks = FitCallbacks(self, {"X": X, "y": y, "metadata": metadata}, 0, lambda _: {})
+            callbacks = FitCallbacks(self, {"X": X, "y": y, "metadata": metadata}, 0)
             self._next_batch(how, X, sample_weight, known)
             callbacks.finish()
         self._online, self._asked_k = how, self.n_components
@@ -197,10 +199,10 @@ class StreamingMixture(RunningMixture):
         """
         return self._pass(self._source(X, sample_weight, known))
 
-    def _pass(self, source: MemorySource) -> SufficientStatistics:
+    def _pass(self, source: MemorySource | OutsideSource) -> SufficientStatistics:
         return e_step(source, self._engine_for(source, 1), self.mixture_.potentials)
 
-    def _engine_for(self, source: MemorySource, passes: int = PASSES) -> Engine:
+    def _engine_for(self, source: MemorySource | OutsideSource, passes: int = PASSES) -> Engine:
         """The engine that was asked for, or that suits so many passes over such rows."""
         full = self.mixture_.covariance.structure.factor is not Factor.DIAGONAL
         shape = source.n_rows, source.n_features, self.mixture_.n_components, full
@@ -233,9 +235,13 @@ class StreamingMixture(RunningMixture):
             )
 
     def _next_batch(self, how: Online, X: Any, sample_weight: Any, known: Known) -> None:
-        source, notes = checked_source(
-            self, X, sample_weight, known, self.mixture_.n_components, begun=True
-        )
+        wanted = Wanted(self.mixture_.n_components, "", self._sample_rows, begun=True)
+        source, notes = source_of(self, X, sample_weight, known, wanted)
+        if isinstance(source, OutsideSource):
+            raise DataError(
+                "partial_fit takes a batch of rows in memory: pass the blocks of a file one after "
+                "another, or load it (rows(..., memory='8 GiB'))."
+            )
         engine = self._engine_for(source)
         inference, stream = self._inference(), self._stream_so_far()
         found = advanced(stream, how, self.mixture_, inference, source, engine)
@@ -282,7 +288,11 @@ class StreamingMixture(RunningMixture):
         self._running = stream
 
     def _keep(
-        self, best: FitReport, reports: list[FitReport], source: MemorySource, engine: Engine
+        self,
+        best: FitReport,
+        reports: list[FitReport],
+        source: MemorySource | OutsideSource,
+        engine: Engine,
     ) -> None:
         """Write the attributes of a fit, which ends the stream before it."""
         super()._keep(best, reports, source, engine)
@@ -301,7 +311,8 @@ class StreamingMixture(RunningMixture):
         self.converged_, self.n_iter_ = False, 1
         self.lower_bound_, self.lower_bounds_ = report.objective, list(report.trace)
         self._dtype, self.missing_share_ = source.rows.dtype, missing_share(source)
-        self.labels_ = mixture.score_rows(source, engine).labels
+        self.scores_ = mixture.score_rows(source, engine, counts=True)
+        self.labels_ = self.scores_.labels
 
     @property
     def n_batches_(self) -> int:
