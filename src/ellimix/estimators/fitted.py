@@ -24,6 +24,9 @@ from ellimix.report import FitReport
 from ellimix.sources.knowledge import missing_share
 from ellimix.sources.memory import MemorySource
 
+STALE = ("_assigned", "_stream", "clusters_", "search_")  # what a new mixture makes untrue
+STREAM = ("_running", "_online", "_asked_k")  # what a fit ends
+
 
 class FittedMixture(CallbackSupport, MixtureMethods):
     """Abstract base of the estimators around one mixture: its parameters as attributes.
@@ -36,6 +39,7 @@ class FittedMixture(CallbackSupport, MixtureMethods):
     report_: FitReport
     labels_: NDArray[np.int64]
     missing_share_: NDArray[np.float64]
+    _fit_weight: float
 
     weights_ = ParameterAttribute(lambda mixture: mixture.weights)
     means_ = ParameterAttribute(lambda mixture: mixture.means)
@@ -169,8 +173,9 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         mixture = best.mixture
         if mixture is None:
             raise AssertionError("the best fit has a mixture")
-        for stale in ("_assigned", "_stream", "clusters_", "search_"):
+        for stale in (*STALE, *STREAM):
             self.__dict__.pop(stale, None)
+        self._fit_weight = source.total_weight
         self._dtype = source.rows.dtype
         self.missing_share_ = missing_share(source)
         self.mixture_ = mixture
