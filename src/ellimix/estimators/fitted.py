@@ -29,6 +29,15 @@ from ellimix.sources.outside import OutsideSource
 from ellimix.summary.making import Origin
 from ellimix.summary.records import Estimation
 
+STALE = (
+    "_assigned",
+    "_stream",
+    "clusters_",
+    "search_",
+    "labels_",
+)  # what a new mixture makes untrue
+STREAM = ("_running", "_online", "_asked_k")  # what a fit ends
+
 
 class FittedMixture(CallbackSupport, MixtureMethods):
     """Abstract base of the estimators around one mixture: its parameters as attributes.
@@ -43,6 +52,7 @@ class FittedMixture(CallbackSupport, MixtureMethods):
     scores_: Scores
     labels_: NDArray[np.int64]
     missing_share_: NDArray[np.float64]
+    _fit_weight: float
 
     weights_ = ParameterAttribute(lambda mixture: mixture.weights)
     means_ = ParameterAttribute(lambda mixture: mixture.means)
@@ -188,8 +198,9 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         mixture = best.mixture
         if mixture is None:
             raise AssertionError("the best fit has a mixture")
-        for stale in ("_assigned", "_stream", "clusters_", "search_", "labels_"):
+        for stale in (*STALE, *STREAM):
             self.__dict__.pop(stale, None)
+        self._fit_weight = source.total_weight
         self._dtype = np.dtype(source.dtype)
         self.missing_share_ = missing_share(source)
         self.mixture_ = mixture

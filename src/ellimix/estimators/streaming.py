@@ -14,6 +14,7 @@ from ellimix.engines.choice import PASSES
 from ellimix.errors import DataError, Status
 from ellimix.estimators.automatic import AUTO
 from ellimix.estimators.callbacks import FitCallbacks, with_callbacks
+from ellimix.estimators.fitted import STALE
 from ellimix.estimators.outside import Wanted, source_of
 from ellimix.estimators.preparing import told
 from ellimix.estimators.running import RunningMixture
@@ -37,7 +38,6 @@ class StreamingMixture(RunningMixture):
     order: str
     prior: Any
     _running: Stream
-    _fit_weight: float
     _online: Online
     _asked_k: Any
 
@@ -287,25 +287,12 @@ class StreamingMixture(RunningMixture):
         self._keep_update(report, source, engine)
         self._running = stream
 
-    def _keep(
-        self,
-        best: FitReport,
-        reports: list[FitReport],
-        source: MemorySource | OutsideSource,
-        engine: Engine,
-    ) -> None:
-        """Write the attributes of a fit, which ends the stream before it."""
-        super()._keep(best, reports, source, engine)
-        for stale in ("_running", "_online", "_asked_k"):
-            self.__dict__.pop(stale, None)
-        self._fit_weight = source.total_weight
-
     def _keep_update(self, report: FitReport, source: MemorySource, engine: Engine) -> None:
         """Write the attributes that a fit writes, of one batch."""
         mixture = report.mixture
         if mixture is None:
             raise AssertionError("an updated fit has a mixture")
-        for stale in ("_assigned", "_stream", "clusters_", "search_"):
+        for stale in STALE:
             self.__dict__.pop(stale, None)
         self.mixture_, self.report_, self.reports_ = mixture, report, [report]
         self.converged_, self.n_iter_ = False, 1
