@@ -71,9 +71,14 @@ class StreamSource(OutsideSource):
 
     def blocks(self) -> Iterator[Block]:
         """The blocks, in order."""
+        for block in self._given():
+            yield replace(block, weight=self.counting(block.rows, block.weight))
+
+    def _given(self) -> Iterator[Block]:
+        """The blocks with the weights that rows came with, whatever is observed of them."""
         start = 0
         for rows, weight in self._cut(self.reader.chunks(self.size)):
-            yield Block(rows, self.counting(rows, weight), start)
+            yield Block(rows, weight, start)
             start += rows.shape[0]
         known = self.survey.rows if self.survey is not None else self.known_rows
         if known is not None and known != start:
@@ -99,7 +104,8 @@ class StreamSource(OutsideSource):
             below = total.keys[-1] if full and total is not None else None
             return surveyed(block, size, seed, below, self.where)
 
-        for part in replace(self, by_column=True).each(step):
+        blocks = replace(self, by_column=True)._given()
+        for part in in_turn(blocks, step, self.threads or available_threads()):
             total = part if total is None else total + part
         return total
 
