@@ -80,12 +80,21 @@ def dask_module(name: str = "") -> Any:
 
 
 def parts_of(collection: Any) -> Tasks:
-    """A collection's optimised graph, and the keys of its partitions in order."""
-    (lean,) = dask_module().optimize(collection)
-    keys = lean.__dask_keys__()
+    """A collection's optimised graph, and the keys of its partitions in order.
+
+    `dask.optimize` is not asked for it: it forgets what was persisted.
+    """
+    if hasattr(collection, "optimize"):  # dataframes
+        lean = collection.optimize()
+        graph, keys = lean.__dask_graph__(), lean.__dask_keys__()
+        given = graph
+    else:
+        given, keys = collection.__dask_graph__(), collection.__dask_keys__()
+        graph = collection.__dask_optimize__(given, keys)
     while keys and isinstance(keys[0], list):
         keys = list(chain.from_iterable(keys))
-    return Tasks(lean.__dask_graph__(), keys)
+    gone = [key for key in keys if key not in graph]  # persisted partitions as they are
+    return Tasks(dict(graph) | {key: given[key] for key in gone}, keys)
 
 
 def named(what: str) -> str:
@@ -105,20 +114,20 @@ def sent(graph: Graph, step: Any) -> str:
 
 def computed(graph: Graph, keys: list[Any], where: str) -> list[Any]:
     """The values of some tasks."""
-    found: list[Any] = _watched(dask_module().compute, Tasks(graph, keys), where)
-    return found
+    run = dask_module("base").get_scheduler(collections=[Tasks(graph, keys)])
+    return list(_watched(lambda: run(graph, keys), where))
 
 
 def persisted(tasks: Tasks, where: str) -> Tasks:
     """The tasks with their values kept, where they are computed."""
-    kept: Tasks = _watched(dask_module().persist, tasks, where)
+    kept: Tasks = _watched(lambda: dask_module().persist(tasks)[0], where)
     return kept
 
 
-def _watched(run: Callable[..., Any], tasks: Tasks, where: str) -> Any:
-    """What `dask.compute` or `dask.persist` gives, or `RowsLost`."""
+def _watched(run: Callable[[], Any], where: str) -> Any:
+    """What a run gives, or `RowsLost`."""
     try:
-        return run(tasks)[0]
+        return run()
     except _losses() as error:
         said = (str(error) or "no details").splitlines()[0]
         raise RowsLost(

@@ -1,0 +1,169 @@
+"""Dask's workers as processes of their own: lost ones, and how many threads they use."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import dask.array as da
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster, wait
+
+import ellimix as em
+from ellimix.engines import ENGINES
+from ellimix.errors import FitWarning, RowsLost, Status
+
+
+@pytest.fixture
+def client():
+    """A cluster of two workers with one thread each."""
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True}
+    with (
+        LocalCluster(**options, dashboard_address=None, silence_logs=60) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def table(n=4000):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 2))
+    X[: n // 2] += [4.0, 1.0]
+    return X[rng.permutation(n)]
+
+
+class After:
+    """A callback of scikit-learn's that does something after some iterations."""
+
+    def __init__(self, iterations, deed):
+        self.left, self.deed = iterations, deed
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(
+        self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None
+    ):
+        if context.task_name == "iteration" and fitted_estimator is not None:
+            self.left -= 1
+            if self.left == 0:
+                self.deed()
+        return False
+
+
+def mixture(iterations=12):
+    """With tol 0 a fit makes its iterations, and says that it did not converge."""
+    return em.GaussianMixture(2, random_state=0, tol=0.0, max_iter=iterations)
+
+
+def pids(client):
+    return client.run(os.getpid)
+
+
+def fitted(model, x):
+    with pytest.warns(UserWarning, match="did not converge"):
+        return model.fit(em.rows(x, memory=0))
+
+
+def test_a_worker_that_is_killed_changes_nothing(client):
+    """Once with rows that are laid out on the workers and kept, once with the user's own kept."""
+    X = table()
+    expected = fitted(mixture(), da.from_array(X, chunks=(4000, 2)))
+    for x in (da.from_array(X, chunks=(500, 2)), da.from_array(X, chunks=(500, 2)).persist()):
+        killed = []
+
+        def kill(killed=killed):
+            address, pid = next(iter(pids(client).items()))
+            os.kill(pid, signal.SIGKILL)
+            killed.append(address)
+
+        model = fitted(mixture().set_callbacks(After(3, kill)), x)
+        assert killed
+        assert killed[0] not in pids(client)
+        assert model.n_iter_ == 12
+        for name in ("weights_", "means_", "covariances_"):
+            ours, theirs = getattr(model, name), getattr(expected, name)
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+        client.wait_for_workers(2)
+
+
+def test_rows_that_cannot_be_computed_again_end_a_fit_with_what_it_has(client, monkeypatch):
+    """Scattered rows are nowhere but on their workers."""
+    monkeypatch.setattr("ellimix.sources.dask.SHARE", 0.0)  # nor are they laid out anywhere
+    X = table()
+    address, pid = next(iter(pids(client).items()))
+    futures = client.scatter(np.array_split(X, 4), workers=[address])
+    wait(futures)
+    parts = [da.from_delayed(future, (1000, 2), float) for future in futures]
+    x = da.concatenate(parts)
+    model = mixture().set_callbacks(After(3, lambda: os.kill(pid, signal.SIGKILL)))
+    said = "The Dask Array has lost rows that Dask cannot compute again"
+    with pytest.warns(FitWarning, match=said):
+        model.fit(em.rows(x, memory=0))
+    assert model.report_.status is Status.LOST
+    assert model.n_iter_ == 3
+    assert "warm_start=True" in model.report_.message
+    same = fitted(mixture(3), da.from_array(X, chunks=(1000, 2)))
+    np.testing.assert_allclose(model.means_, same.means_, rtol=1e-12)
+    with pytest.raises(RowsLost, match=said):
+        model.score(em.rows(x, memory=0))
+
+
+def test_a_task_uses_one_thread():
+    """Of workers with two threads each; and their limits are what they were after it."""
+    options = {"n_workers": 1, "threads_per_worker": 2, "processes": True}
+
+    def blas():
+        from threadpoolctl import threadpool_info
+
+        return [x["num_threads"] for x in threadpool_info() if x["user_api"] == "blas"]
+
+    def step(block):
+        import threading
+        import time
+
+        from threadpoolctl import threadpool_info
+
+        from ellimix.sources.threads import available_threads
+
+        time.sleep(0.05)
+        own = [x["num_threads"] for x in threadpool_info() if x["user_api"] == "blas"]
+        pools = [t.name for t in threading.enumerate() if t.name.startswith("ellimix")]
+        return threading.get_ident(), available_threads(), own, pools
+
+    environment = {f"{name}_NUM_THREADS": "4" for name in ("OMP", "OPENBLAS", "MKL")}
+    with (
+        LocalCluster(
+            **options, dashboard_address=None, env=environment, silence_logs=60
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        (before,) = client.run(blas).values()
+        source = em.rows(da.from_array(table(), chunks=(500, 2)), memory=0).source()
+        seen = list(source.placed(ENGINES["numpy"]).each(step))
+        proba = em.GaussianMixture.from_parameters(
+            [0.5, 0.5], [[0.0, 0.0], [4.0, 1.0]], [1.0, 1.0], covariance_type="VII"
+        ).predict_proba(da.from_array(np.tile(table(), (50, 1)), chunks=(100_000, 2)))
+        assert abs(float(proba.sum().compute()) - 200_000) < 1e-6
+        (after,) = client.run(blas).values()
+        (pools,) = client.run(_pools).values()
+    assert before == after
+    assert pools == 0
+    for _, threads, own, pools in seen:
+        assert threads == 1
+        assert set(own) <= {1}
+        assert pools == []
+
+
+def _pools():
+    """How many pools of threads there are: passes of more than one thread make some."""
+    from ellimix.sources import threads
+
+    return len(threads._pools)
