@@ -1,4 +1,4 @@
-"""Portions: the cut goes by shape alone, and a portion that travels is laid out where it arrives."""
+"""Portions: the cut goes by shape alone, and one that travels is laid out where it arrives."""
 
 from __future__ import annotations
 

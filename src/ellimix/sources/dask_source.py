@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 FAN_IN = 8  # sums that one task adds
+PORTION_VALUES = 1 << 19  # 4 MiB: a task costs Dask about as much as a pass over a tenth of it
 COPIES = 2  # of the rows: as they are, and as an engine lays them out
 FETCHED_BYTES = 64 << 20  # that come to this process at once
 
@@ -147,8 +148,8 @@ class DaskSource(OutsideSource):
 
     @property
     def _groups(self) -> list[tuple[int, int]]:
-        """Partitions that make a portion together."""
-        return grouped(self.reader.lengths, self.size)
+        """Partitions that make a portion together: small ones, which move for it."""
+        return grouped(self.reader.lengths, PORTION_VALUES // self.n_features)
 
     def _portions(self, raw: bool = False) -> tuple[Graph, list[Any]]:
         """A graph, and the tasks or keys of the portions; `raw` with weights as they came."""
