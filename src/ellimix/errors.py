@@ -6,6 +6,7 @@
     |-- DegenerateFit       internal: ends one fit, becomes its Status, never leaves `em.run`
     |-- FitFailed           (ValueError) no fit in flight has parameters to return
     |-- ModelFileError      (ValueError) a file that is not a saved mixture
+    |-- RowsLost            (RuntimeError) rows on other machines that cannot be had any more
     |-- DataError           (ValueError) rows or columns that cannot be used
     |-- ImproperPosterior   (ValueError) a quantity of a posterior that does not exist yet
     |-- BudgetSpent         (ValueError) a question that a privacy budget no longer pays for
@@ -35,6 +36,7 @@ class Status(Enum):
     STOPPED = "stopped"
     INTERRUPTED = "interrupted"
     UPDATED = "updated"
+    LOST = "lost"
 
     @property
     def failed(self) -> bool:
@@ -65,6 +67,7 @@ _SENTENCES: Final = {
     Status.STOPPED: "A callback asked to stop.",
     Status.UPDATED: "The model was updated by a batch of rows.",
     Status.INTERRUPTED: "The fit was interrupted; the best parameters so far were kept.",
+    Status.LOST: "Rows were lost during the fit; the best parameters so far were kept.",
 }
 
 _REMEDIES: Final = {
@@ -78,6 +81,7 @@ _REMEDIES: Final = {
         "Remove rows with extreme values or rescale the columns, and check the start's parameters."
     ),
     Status.INTERRUPTED: "Fit again with warm_start=True to go on from here.",
+    Status.LOST: "Bring the rows back and fit again with warm_start=True to go on from here.",
 }
 
 
@@ -127,6 +131,10 @@ class FitFailed(EllimixError, ValueError):
 
 class ModelFileError(EllimixError, ValueError):
     """A file is not a mixture that ellimix saved, or not a sound one."""
+
+
+class RowsLost(EllimixError, RuntimeError):
+    """Rows on other machines that a pass needs and that cannot be had any more."""
 
 
 class DataError(EllimixError, ValueError):

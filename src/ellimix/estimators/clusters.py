@@ -9,6 +9,7 @@ from typing import Any, Literal, Unpack
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from ellimix.density.mixture import Mixture
 from ellimix.records import Detail, Rows
@@ -111,7 +112,8 @@ class ClusterLevel:
         Returns
         -------
         labels : ndarray of int of shape (n,)
-            -1 for noise, where the mixture has a noise component.
+            -1 for noise, where the mixture has a noise component. Of a Dask collection, a Dask
+            array that is not computed yet.
 
         Raises
         ------
@@ -129,16 +131,19 @@ class ClusterLevel:
         """
         tree = self._clusters(level)
 
+        mixture = self._mixture_alone()
+
         def labels(rows: Rows, detail: Detail | None) -> NDArray[np.int64]:
             if tree is None:
-                return self.mixture_.predict(rows, detail)
-            found = tree.responsibilities(self.mixture_.responsibilities(rows, detail))
+                return mixture.predict(rows, detail)
+            found = tree.responsibilities(mixture.responsibilities(rows, detail))
             best = np.asarray(found.argmax(axis=1), dtype=np.int64)
             if tree.noise:
                 best[best == found.shape[1] - 1] = -1
             return best
 
-        return np.asarray(self._answered(X, known, labels))
+        found: NDArray[np.int64] = self._answered(X, known, labels)
+        return found
 
     def predict_proba(
         self,
@@ -159,7 +164,8 @@ class ClusterLevel:
         Returns
         -------
         responsibilities : ndarray of shape (n, k) or (n, n_clusters)
-            Rows sum to 1. A noise component has one more column, the last.
+            Rows sum to 1. A noise component has one more column, the last. Of a Dask collection, a
+            Dask array that is not computed yet.
 
         Raises
         ------
@@ -177,14 +183,21 @@ class ClusterLevel:
         """
         tree = self._clusters(level)
 
+        mixture = self._mixture_alone()
+
         def shares(rows: Rows, detail: Detail | None) -> Rows:
-            found: Rows = self.mixture_.responsibilities(rows, detail)
+            found: Rows = mixture.responsibilities(rows, detail)
             if tree is not None:
                 found = tree.responsibilities(found)
             return found.astype(np.float32) if rows.dtype == np.float32 else found
 
         found: Rows = self._answered(X, known, shares)
         return found
+
+    def _mixture_alone(self) -> Mixture:
+        """The mixture without the estimator: it may be sent to other machines."""
+        check_is_fitted(self)
+        return self.mixture_
 
     def _clusters(self, level: str) -> ClusterTree | None:
         """The tree by which labels are given; None for components."""

@@ -23,7 +23,7 @@ from ellimix.density.mixture import Mixture, Scores
 from ellimix.errors import DataError
 from ellimix.estimators.clusters import ClusterLevel
 from ellimix.estimators.imputing import Imputing, like
-from ellimix.estimators.opened import check_unsaid, for_model, in_memory, opened
+from ellimix.estimators.opened import check_unsaid, for_model, in_memory, opened, with_rows
 from ellimix.estimators.summarising import Summarised
 from ellimix.persist import save
 from ellimix.records import Array, Detail, Rows
@@ -91,7 +91,7 @@ class MixtureMethods(
         Returns
         -------
         log_density : ndarray of shape (n,)
-            Natural logarithm.
+            Natural logarithm. Of a Dask collection, a Dask array that is not computed yet.
 
         Examples
         --------
@@ -100,9 +100,11 @@ class MixtureMethods(
         >>> model.score_samples([[0.0], [1.0]]).round(4)
         array([-0.9189, -1.4189])
         """
+        check_is_fitted(self)
+        mixture = self.mixture_  # alone: it may be sent to other machines
 
         def densities(rows: Rows, detail: Detail | None) -> Rows:
-            return like(self.mixture_.log_density(rows, detail), rows)
+            return like(mixture.log_density(rows, detail), rows)
 
         found: Rows = self._answered(X, known, densities)
         return found
@@ -302,7 +304,11 @@ class MixtureMethods(
         if not is_stream(X):
             return answer(*self._observed(X, known))
         check_unsaid(known)
-        source = for_model(self, opened(X, None)).source()
+        stream = for_model(self, opened(X, None))
+        if stream.distant is not None:
+            lazy: NDArray[Any] = stream.distant.answered(lambda rows: answer(rows, None))
+            return lazy
+        source = stream.source()
         return np.concatenate([answer(block.rows, None) for block in source.in_large_blocks()])
 
     def _source(self, X: Any, sample_weight: Any, known: Known) -> MemorySource | OutsideSource:
@@ -312,6 +318,8 @@ class MixtureMethods(
             stream = for_model(self, opened(X, sample_weight))
             if not stream.small:
                 check_unsaid(known)
+                if sample_weight is not None and not with_rows(sample_weight):
+                    check_unsaid({"sample_weight": sample_weight})
                 return stream.source()
             table = stream.loaded()
             if table.weight is not None:

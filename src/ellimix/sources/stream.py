@@ -71,12 +71,11 @@ class StreamSource(OutsideSource):
 
     def blocks(self) -> Iterator[Block]:
         """The blocks, in order."""
-        for block in self._as_read():
-            weight = self.counting(block.rows, block.weight)
-            yield block if weight is block.weight else replace(block, weight=weight)
+        for block in self._given():
+            yield replace(block, weight=self.counting(block.rows, block.weight))
 
-    def _as_read(self) -> Iterator[Block]:
-        """The blocks with the weights that they came with."""
+    def _given(self) -> Iterator[Block]:
+        """The blocks with the weights that rows came with, whatever is observed of them."""
         start = 0
         for rows, weight in self._cut(self.reader.chunks(self.size)):
             yield Block(rows, weight, start)
@@ -105,8 +104,8 @@ class StreamSource(OutsideSource):
             below = total.keys[-1] if full and total is not None else None
             return surveyed(block, size, seed, below, self.where)
 
-        threads = self.threads or available_threads()
-        for part in in_turn(replace(self, by_column=True)._as_read(), step, threads):
+        blocks = replace(self, by_column=True)._given()
+        for part in in_turn(blocks, step, self.threads or available_threads()):
             total = part if total is None else total + part
         return total
 
