@@ -21,10 +21,12 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ellimix import bayes, covariance, datasets, errors, plots
+    from ellimix.checkpoint import Checkpoint
     from ellimix.covariance import FAMILIES
     from ellimix.density.mixture import Mixture
     from ellimix.density.posterior import MixturePosterior
     from ellimix.errors import (
+        CheckpointError,
         DataError,
         EllimixError,
         FitFailed,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from ellimix.sources.opening import rows
 
 _HOMES = {
+    "Checkpoint": "ellimix.checkpoint",
     "BayesianGaussianMixture": "ellimix.estimators.bayesian_mixture",
     "GaussianMixture": "ellimix.estimators.gaussian_mixture",
     "GaussianMixtureImputer": "ellimix.estimators.imputer",
@@ -67,6 +70,7 @@ _HOMES = {
     "EllimixError": "ellimix.errors",
     "FitFailed": "ellimix.errors",
     "ModelFileError": "ellimix.errors",
+    "CheckpointError": "ellimix.errors",
     "DataError": "ellimix.errors",
     "MissingExtra": "ellimix.errors",
     "FitWarning": "ellimix.errors",
@@ -77,6 +81,8 @@ _MODULES = {"bayes", "covariance", "datasets", "errors", "plots"}
 __all__ = [
     "FAMILIES",
     "BayesianGaussianMixture",
+    "Checkpoint",
+    "CheckpointError",
     "ClusterTree",
     "DataError",
     "EllimixError",

@@ -37,12 +37,15 @@ class Wanted:
         From the number of features, rows of the sample that starts are made on.
     begun : bool
         Whether the rows come after others.
+    seed : int or None
+        Of the sample; None for one from the estimator's own.
     """
 
     k: int | None
     by_row: str
     sample: Callable[[int], int]
     begun: bool = False
+    seed: int | None = None
 
 
 def source_of(
@@ -64,7 +67,8 @@ def source_of(
     if not stream.small:
         d, item = stream.n_features, stream.reader.dtype.itemsize
         size = held_rows(wanted.sample(d), d, item)
-        source = source.looked_at(size, sample_seed(estimator))
+        seed = sample_seed(estimator) if wanted.seed is None else wanted.seed
+        source = source.looked_at(size, seed)
         if source.rows_bytes > stream.memory:
             check_by_column(wanted.by_row, known, sample_weight)
             return source, outside_notes(estimator, stream, source)
