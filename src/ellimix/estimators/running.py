@@ -24,10 +24,11 @@ from ellimix.estimators.fitted import FittedMixture
 from ellimix.estimators.outcome import Ended, best_of, best_so_far, broken_off, ended_by
 from ellimix.estimators.outside import Wanted, rows_that_count, source_of, with_passes
 from ellimix.estimators.tasks import engine_of
-from ellimix.estimators.verbose import VerboseObserver
+from ellimix.estimators.verbose import PassPrinter, VerboseObserver
 from ellimix.report import FitReport
 from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
+from ellimix.sources.opening import is_stream
 from ellimix.sources.outside import OutsideSource
 
 MakeTasks = Callable[[MemorySource, Engine], list[Task]]
@@ -53,6 +54,8 @@ class Asked:
         What makes the fits to run of rows that come after others; None for a fit that is new.
     keeping : Keeping or None
         What it was told of checkpoints.
+    printer : PassPrinter or None
+        Who prints how far passes over rows outside of memory are.
     """
 
     X: Any
@@ -62,6 +65,7 @@ class Asked:
     notes: tuple[str, ...]
     later: MakeTasks | None = None
     keeping: Keeping | None = None
+    printer: PassPrinter | None = None
 
 
 class RunningMixture(FittedMixture):
@@ -129,7 +133,8 @@ class RunningMixture(FittedMixture):
         """What `fit` does, or an update by rows that come later."""
         self._check_order(known)
         begun, seed = later is not None, None if keeping is None else keeping.seed
-        wanted = Wanted(self._size(), by_row(self), self._sample_rows, begun, seed)
+        printer = PassPrinter() if self.verbose and is_stream(X) else None
+        wanted = Wanted(self._size(), by_row(self), self._sample_rows, begun, seed, printer)
         source, notes = source_of(self, X, sample_weight, known, wanted)
         if not begun:
             self._check_size(source)
@@ -142,7 +147,7 @@ class RunningMixture(FittedMixture):
         )
         if keeping is not None:
             keeping = keeping.of_rows(source, self._names())
-        asked = Asked(X, source, sample_weight, known, notes, later, keeping)
+        asked = Asked(X, source, sample_weight, known, notes, later, keeping, printer)
         if not self._choose(asked):
             self._run(asked, callbacks)
         callbacks.finish()
@@ -179,7 +184,10 @@ class RunningMixture(FittedMixture):
         source = asked.source.placed(suited(engine, asked.source))
         observers: list[Observer] = [callbacks.observe] if callbacks.listening else []
         fits, others = self._begun(asked, source, engine)
-        if self.verbose:
+        if asked.printer is not None and isinstance(source, OutsideSource):
+            asked.printer.fitting()
+            observers.append(asked.printer.observe)
+        elif self.verbose:
             verbose = VerboseObserver(int(self.verbose), self.verbose_interval, len(fits))
             observers.append(verbose.observe)
         ended = self._gone_on(asked, source, engine, fits, others, observers)

@@ -25,7 +25,7 @@ from ellimix.estimators.gaussian_mixture import GaussianMixture
 from ellimix.estimators.methods import MixtureMethods
 from ellimix.estimators.outside import CHOOSING_ROWS, Wanted, source_of
 from ellimix.estimators.preparing import told
-from ellimix.estimators.verbose import print_step
+from ellimix.estimators.verbose import PassPrinter, print_step
 from ellimix.inference.priors import DEFAULT, Prior
 from ellimix.records import Array
 from ellimix.selection import criteria, table
@@ -37,6 +37,7 @@ from ellimix.selection.search import Found, search
 from ellimix.selection.table import Comparison, Row
 from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
+from ellimix.sources.opening import is_stream
 from ellimix.sources.outside import OutsideSource
 
 if TYPE_CHECKING:
@@ -256,7 +257,8 @@ class GaussianMixtureSearch(MixtureMethods):
         )  # fmt: skip
         keeping = Keeping.asked(self, checkpoint, resume)
         seed = None if keeping is None else keeping.seed
-        wanted = Wanted(None, "", lambda _: CHOOSING_ROWS, seed=seed)
+        printer = PassPrinter() if self.verbose and is_stream(X) else None
+        wanted = Wanted(None, "", lambda _: CHOOSING_ROWS, seed=seed, printer=printer)
         source, _ = source_of(self, X, sample_weight, known, wanted)
         if isinstance(source, OutsideSource):
             self._fit_outside(source, self._names(), keeping)
