@@ -106,7 +106,8 @@ class StreamSource(OutsideSource):
             return surveyed(block, size, seed, below, self.where)
 
         threads = self.threads or available_threads()
-        for part in in_turn(replace(self, by_column=True)._as_read(), step, threads):
+        blocks = self.watched(replace(self, by_column=True)._as_read())
+        for part in in_turn(blocks, step, threads):
             total = part if total is None else total + part
         return total
 
