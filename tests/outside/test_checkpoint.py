@@ -108,7 +108,7 @@ def test_a_search(tmp_path, monkeypatch):
     for one, other in zip(again.cells_, whole.cells_, strict=True):
         assert one.log_likelihood == other.log_likelihood
     assert any("went on from" in note for note in again.notes_)
-    with pytest.raises(CheckpointError, match="n_components was .* and is"):
+    with pytest.raises(CheckpointError, match=r"n_components was .* and is"):
         search(n_components=[2]).fit(source, checkpoint=path, resume=True)
     with pytest.raises(DataError, match="random_state that is a number"):
         search(random_state=None).fit(source, checkpoint=tmp_path / "other.json")
@@ -347,7 +347,8 @@ def test_a_full_disk(tmp_path, monkeypatch):
     def full(_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with monkeypatch.context() as patched, pytest.warns(FitWarning) as caught:
+    with monkeypatch.context() as patched, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         patched.setattr(os, "fsync", full)
         check_same_bits(model("plain").fit(X, checkpoint=every_pass(path), resume=True), whole)
     (text,) = [str(w.message) for w in caught if "could not be written" in str(w.message)]
