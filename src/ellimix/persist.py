@@ -143,7 +143,9 @@ def write_beside(path: Path, write: Callable[[str], object]) -> None:
         os.replace(name, path)
     except OSError as error:  # such as a full disk, of which the error does not say where
         Path(name).unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        if error.errno is None:  # of a library
+            raise OSError(f"{path} cannot be written: {error}") from error
+        raise OSError(error.errno, error.strerror, str(path)) from error
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
