@@ -52,7 +52,7 @@ def with_fewer_rows(path):
 DEEDS = {
     "truncated": (truncated, "b.parquet cannot be read on"),
     "garbled": (garbled, "b.parquet cannot be read on"),
-    "vanished": (lambda path: path.unlink(), "b.parquet cannot be read on"),
+    "vanished": (lambda path: path.unlink(), "b.parquet cannot be read on: it is no longer there"),
     "type": (of_another_type, "The column 'b' of .*b.parquet holds string, not numbers"),
     "column": (without_a_column, "b.parquet has no column 'c'"),
     "rows": (with_fewer_rows, "had 1,500 rows, and now 1,490: rows must not change"),
@@ -113,6 +113,41 @@ def test_several_starts_and_missing_values(case, tmp_path):
     assert part.n_iter_ == 3
     assert np.isfinite(part.means_).all()
     assert all(report.status is Status.BROKEN_OFF for report in part.reports_)
+
+
+@pytest.mark.parametrize("case", ["plain", "starts"])
+def test_after_the_last_iteration(case, tmp_path):
+    """In the pass that tells what missing values call for: the fit had ended."""
+    data = write(tmp_path / "x.parquet", with_holes(X))
+    source = em.rows(data, memory=0)
+    whole, part = fitted(model(case), source), model(case)
+    last = 1 + max(report.n_iter for report in whole.reports_)
+    with pytest.raises(DataError, match=r"x\.parquet cannot be read on.*best parameters so far"):
+        part.fit(source.watched(after_pass(last, data.unlink)))
+    assert part.report_.status is not Status.BROKEN_OFF
+    assert case == "starts" or part.lower_bounds_ == whole.lower_bounds_
+
+
+def test_in_a_search(tmp_path):
+    few = rows(200)
+    path, data = tmp_path / "run.json", write(tmp_path / "x.parquet", few)
+    source = em.rows(data, memory=0)
+
+    def auto():
+        return em.GaussianMixture(
+            "auto", covariance_type="spherical", random_state=0, engine="numpy"
+        )
+
+    whole = fitted(auto(), source)
+    with pytest.raises(DataError, match=r"x\.parquet cannot .* search again with resume=True"):
+        auto().fit(source.watched(after_pass(3, data.unlink)), checkpoint=em.Checkpoint(path, 1))
+    write(data, few)
+    again = fitted(auto(), source, checkpoint=path, resume=True)
+    assert np.array_equal(again.means_, whole.means_)
+    assert again.lower_bounds_ == whole.lower_bounds_
+    assert [row["bic"] for row in again.search_.results_] == pytest.approx(
+        [row["bic"] for row in whole.search_.results_], rel=0.0, abs=0.0, nan_ok=True
+    )
 
 
 def test_in_the_first_look(tmp_path):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 from ellimix.density.bearing import unseen
 from ellimix.em import Fits
 from ellimix.engines import Engine
-from ellimix.errors import BrokenOff, DataError, FitFailed, Status
+from ellimix.errors import DataError, FitFailed, Status
 from ellimix.report import FitReport
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.outside import OutsideSource
@@ -27,13 +27,13 @@ class Ended:
     ----------
     best : FitReport
     reports : list of FitReport
-    broken : BrokenOff or None
+    broken : DataError or None
         Why rows could not be read on.
     """
 
     best: FitReport
     reports: list[FitReport]
-    broken: BrokenOff | None = None
+    broken: DataError | None = None
 
 
 def best_so_far(estimator: RunningMixture, dtype: Any, fits: Fits) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def ended_by(report: FitReport, status: Status) -> FitReport:
     return replace(report, status=status, message=message)
 
 
-def broken_off(error: BrokenOff, report: FitReport, keeping: Keeping | None) -> DataError:
+def broken_off(error: DataError, report: FitReport, keeping: Keeping | None) -> DataError:
     """What to raise where rows could not be read on, after the best fit has been kept."""
     how = "warm_start=True"
     if keeping is not None:

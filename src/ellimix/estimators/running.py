@@ -19,7 +19,7 @@ from ellimix.engines.incomplete import suited
 from ellimix.errors import BrokenOff, DataError, FitWarning, Status
 from ellimix.estimators.beginning import Begun, begun, by_row, sample_size
 from ellimix.estimators.callbacks import FitCallbacks
-from ellimix.estimators.checkpointing import Keeping, recalled, run_kept
+from ellimix.estimators.checkpointing import Keeper, Keeping, recalled, run_kept
 from ellimix.estimators.fitted import FittedMixture
 from ellimix.estimators.outcome import Ended, best_of, best_so_far, broken_off, ended_by
 from ellimix.estimators.outside import Wanted, rows_that_count, source_of, with_passes
@@ -195,9 +195,15 @@ class RunningMixture(FittedMixture):
         if asked.keeping is not None and asked.keeping.note:
             best = replace(best, notes=(*best.notes, asked.keeping.note))
         best = with_passes(best, source)
-        self._keep(best, [*ended.reports, *others], source, engine, ended.broken is None)
-        if ended.broken is not None:
-            raise broken_off(ended.broken, self.report_, asked.keeping)
+        broken: DataError | None = ended.broken
+        kept = best, [*ended.reports, *others], source, engine
+        try:
+            self._keep(*kept, broken is None)
+        except DataError as error:  # in the pass that tells what missing values call for
+            broken = error
+            self._keep(*kept, False)
+        if broken is not None:
+            raise broken_off(broken, self.report_, asked.keeping)
         self._warn()
 
     def _begun(
@@ -232,21 +238,26 @@ class RunningMixture(FittedMixture):
         observers: list[Observer],
     ) -> Ended:
         """The fits run to their ends, and the best of them."""
-        keeper, broken = None, None
+        keeper: Keeper | None = None
+        broken: DataError | None = None
         if asked.keeping is not None:
             keeper = asked.keeping.keeper(source, others, self.random_state)
         try:
             reports = run_kept(source, engine, fits, observers, self._names(), keeper)
         except BrokenOff as error:
             broken, reports = error, error.reports
-        unread = broken is not None
-        best = best_of(reports, source, engine, bounded=self._bounded or unread)
         if broken is None:
             try:
-                best = self._moved(best, source, engine, fits.tasks[0])
-            except BrokenOff as error:
-                broken, best = error, ended_by(best, Status.BROKEN_OFF)
-        return Ended(best, reports, broken)
+                best = best_of(reports, source, engine, bounded=self._bounded)
+            except DataError as error:  # in the pass that compares them where values are missing
+                broken = error
+        if broken is not None:
+            return Ended(best_of(reports, source, engine, bounded=True), reports, broken)
+        try:
+            best = self._moved(best, source, engine, fits.tasks[0])
+        except DataError as error:
+            return Ended(ended_by(best, Status.BROKEN_OFF), reports, error)
+        return Ended(best, reports)
 
     def _warn(self) -> None:
         """Warn where there is something to know of the fit."""

@@ -308,7 +308,15 @@ class GaussianMixtureSearch(MixtureMethods):
             self.feature_names_in_ = np.array(names, dtype=object)
         found = self._searched(source.sample, None)
         engine = choose(self.engine, source.n_rows, source.n_features, GOING_ON, True)
-        found = on_all_rows(found, source, engine, names, go=go)
+        try:
+            found = on_all_rows(found, source, engine, names, go=go)
+        except DataError as error:
+            if keeping is None:
+                raise
+            raise DataError(
+                f"{error} Mend the rows, and search again with resume=True and the checkpoint "
+                f"{keeping.checkpoint.file} to go on."
+            ) from error
         if keeping is not None and keeping.note:
             found = replace(found, remarks=(*found.remarks, keeping.note))
         self._keep(found)

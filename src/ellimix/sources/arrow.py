@@ -111,8 +111,9 @@ class ArrowFiles:
             try:
                 yield from self._file(path)
             except (pyarrow().ArrowException, OSError) as error:
+                reason = short(error) if path.exists() else "it is no longer there"
                 raise DataError(
-                    f"{path} cannot be read on: {short(error)}. Mend or remove the file, or leave "
+                    f"{path} cannot be read on: {reason}. Mend or remove the file, or leave "
                     "it out; the other files were read up to it."
                 ) from None
 
