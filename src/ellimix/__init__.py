@@ -21,11 +21,13 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ellimix import bayes, covariance, datasets, errors, federated, plots
+    from ellimix.checkpoint import Checkpoint
     from ellimix.covariance import FAMILIES
     from ellimix.density.mixture import Mixture
     from ellimix.density.posterior import MixturePosterior
     from ellimix.errors import (
         BudgetSpent,
+        CheckpointError,
         DataError,
         EllimixError,
         FitFailed,
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from ellimix.trajectories import Record, Trajectory
 
 _HOMES = {
+    "Checkpoint": "ellimix.checkpoint",
     "BayesianGaussianMixture": "ellimix.estimators.bayesian_mixture",
     "GaussianMixture": "ellimix.estimators.gaussian_mixture",
     "GaussianMixtureImputer": "ellimix.estimators.imputer",
@@ -88,6 +91,7 @@ _HOMES = {
     "FitFailed": "ellimix.errors",
     "ModelFileError": "ellimix.errors",
     "BudgetSpent": "ellimix.errors",
+    "CheckpointError": "ellimix.errors",
     "DataError": "ellimix.errors",
     "MissingExtra": "ellimix.errors",
     "FitWarning": "ellimix.errors",
@@ -99,6 +103,8 @@ __all__ = [
     "FAMILIES",
     "BayesianGaussianMixture",
     "BudgetSpent",
+    "Checkpoint",
+    "CheckpointError",
     "ClusterTree",
     "DataError",
     "EllimixError",

@@ -186,11 +186,12 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         reports: list[FitReport],
         source: MemorySource | OutsideSource,
         engine: Engine,
+        readable: bool = True,
     ) -> None:
-        """Write the fitted attributes."""
+        """Write the fitted attributes; without a further pass where rows are not `readable`."""
         if self.order == "weight":
             best = best.by_weight()
-        cautions = () if self._bounded else _about_rows(best, source, engine)
+        cautions = () if self._bounded or not readable else _about_rows(best, source, engine)
         if cautions:
             best = replace(best, notes=(*best.notes, *cautions))
         for caution in cautions:
@@ -220,6 +221,6 @@ def _about_rows(
     best: FitReport, source: MemorySource | OutsideSource, engine: Engine
 ) -> tuple[str, ...]:
     """What the rows' holes call for saying of the fit."""
-    if best.mixture is None or not source.incomplete or best.status is Status.LOST:
+    if best.mixture is None or not source.incomplete:
         return ()
     return tuple(found.sentence for found in unseen(best.mixture, source, engine))

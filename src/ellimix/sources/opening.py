@@ -25,6 +25,7 @@ from ellimix.sources.memory import MemorySource
 from ellimix.sources.outside import OutsideSource
 from ellimix.sources.reading import Reader
 from ellimix.sources.stream import StreamSource
+from ellimix.sources.watching import Meter, PassProgress, Tell
 
 MEMORY: Final = "256 MiB"
 TINY: Final = "1 MiB"  # of rows on other machines: more stay there
@@ -84,11 +85,14 @@ class RowStream:
         Rows that take no more bytes than this are read into memory once.
     threads : int or None
         Threads of a pass.
+    tell : tuple of callable
+        Who is told how far a pass is; see `watched`.
     """
 
     reader: Reader
     memory: int
     threads: int | None = None
+    tell: tuple[Tell, ...] = ()
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
@@ -118,9 +122,34 @@ class RowStream:
 
     def source(self) -> OutsideSource:
         """The source that a pass runs over."""
+        meter = Meter(self._told) if self.tell else None
         if self.distant is not None:
-            return self.distant.source()
-        return StreamSource(reader=self.reader, threads=self.threads)
+            return replace(self.distant.source(), meter=meter)
+        return StreamSource(reader=self.reader, threads=self.threads, meter=meter)
+
+    def watched(self, tell: Tell) -> RowStream:
+        """The same rows, with someone who is told how far each pass over them is.
+
+        Parameters
+        ----------
+        tell : callable
+            Gets a `PassProgress` four times a second at most, and at the end of a pass: the pass,
+            rows done and all rows, rows a second, seconds left.
+
+        Examples
+        --------
+        >>> import ellimix as em
+        >>> seen = []
+        >>> stream = em.rows(em.datasets.path("faithful"), memory=0).watched(seen.append)
+        >>> model = em.GaussianMixture(2, random_state=0).fit(stream)
+        >>> seen[-1].number == 1 + model.n_iter_, seen[-1].done, seen[-1].left
+        (True, 272, 0.0)
+        """
+        return replace(self, tell=(*self.tell, tell))
+
+    def _told(self, progress: PassProgress) -> None:
+        for tell in self.tell:
+            tell(progress)
 
     def loaded(self) -> MemorySource:
         """All rows in memory."""

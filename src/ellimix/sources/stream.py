@@ -89,7 +89,7 @@ class StreamSource(OutsideSource):
 
     def each(self, step: Callable[[Block], T]) -> Iterator[T]:
         """``step`` of every block, in order; a few blocks are in memory at once."""
-        return in_turn(self.blocks(), step, self.threads or available_threads())
+        return in_turn(self.watched(self.blocks()), step, self.threads or available_threads())
 
     def reduce(self, step: Step) -> tuple[SufficientStatistics, ...]:
         """Statistics of all rows, added in order of the blocks."""
@@ -104,17 +104,21 @@ class StreamSource(OutsideSource):
             below = total.keys[-1] if full and total is not None else None
             return surveyed(block, size, seed, below, self.where)
 
-        blocks = replace(self, by_column=True)._given()
-        for part in in_turn(blocks, step, self.threads or available_threads()):
+        threads = self.threads or available_threads()
+        blocks = self.watched(replace(self, by_column=True)._given())
+        for part in in_turn(blocks, step, threads):
             total = part if total is None else total + part
         return total
 
-    def pass_bytes(self, engine: Engine) -> int:
-        """About what a pass holds in memory at once, in bytes, whatever the number of rows."""
+    def pass_bytes(self, engine: Engine, k: int, sample: int = 0) -> int:
+        """About what a fit of k components holds: blocks, their sums, the reader's, the sample."""
         d, item = self.n_features, self.dtype.itemsize
-        block = engine.block_rows(d) * d * item
         threads = self.threads or available_threads()
-        return 2 * block * (AHEAD * threads + 1) + self.reader.working_bytes
+        rows = engine.block_rows(d)
+        block = rows * d * item + 8 * k * (1 + d + d * d)  # with what becomes of it
+        work = rows * 8 * (k + 2 * d)  # of each thread: responsibilities, centred rows
+        waiting = 2 * block * (AHEAD * threads + 1) + threads * work
+        return waiting + self.reader.working_bytes + super().pass_bytes(engine, k, sample)
 
     def _cut(self, chunks: Iterator[Chunk]) -> Iterator[tuple[Rows, Array | None]]:
         """Rows and weights in blocks of one size, but for the last; nothing is copied twice."""
