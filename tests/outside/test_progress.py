@@ -73,7 +73,9 @@ def test_passes_of_a_fit(threads, tmp_path):
     seen, other = [], []
     watched = fitted(model("squarem"), source.watched(seen.append).watched(other.append))
     ends = [p for p in seen if p.ended]
-    assert [p.number for p in ends] == list(range(1, watched.n_iter_ + 2))
+    assert [p.number for p in ends] == list(
+        range(1, watched.n_iter_ + 3)
+    )  # a look, iterations, scores
     assert {p.done for p in ends} == {len(X)}
     assert {p.total for p in ends} == {len(X)}
     assert other == seen
@@ -87,7 +89,7 @@ def test_the_number_of_rows_is_known_after_the_look():
     source = em.rows(lambda: iter(np.array_split(X, 3)), memory=0).watched(seen.append)
     fitted(model("plain", max_iter=2), source)
     totals = {p.number: p.total for p in seen}
-    assert totals == {1: None, 2: len(X), 3: len(X)}
+    assert totals == {1: None, 2: len(X), 3: len(X), 4: len(X)}
 
 
 def test_what_is_printed(tmp_path, capsys):
@@ -101,13 +103,14 @@ def test_what_is_printed(tmp_path, capsys):
     )
     pattern = r"Pass (\d+): 1,500 rows in \d+\.\d s \([0-9,]+ rows/s\)"
     assert re.fullmatch(pattern, lines[1])
-    assert len(lines) == 2 + fit.n_iter_ + 1
-    for number, line in enumerate(lines[2:-1]):
+    assert len(lines) == 2 + fit.n_iter_ + 2
+    assert re.fullmatch(pattern, lines[-1])  # that scores the rows
+    for number, line in enumerate(lines[2:-2]):
         found = re.fullmatch(pattern + r", objective (-\d+\.\d{6})(, change \S+)?", line)
         assert found is not None, line
         assert int(found[1]) == number + 2
         assert float(found[2]) == pytest.approx(fit.lower_bounds_[number], abs=1e-6)
-    assert lines[-1].startswith("Initialization 0: ")
+    assert lines[-2].startswith("Initialization 0: ")
 
 
 def test_a_long_pass_is_told_while_it_runs(capsys):

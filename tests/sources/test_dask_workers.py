@@ -12,7 +12,7 @@ from distributed import Client, LocalCluster, wait
 
 import ellimix as em
 from ellimix.engines import ENGINES
-from ellimix.errors import FitWarning, RowsLost, Status
+from ellimix.errors import DataError, RowsLost, Status
 from ellimix.sources import dask_source
 
 
@@ -112,9 +112,10 @@ def test_rows_that_cannot_be_computed_again_end_a_fit_with_what_it_has(client, m
     x = da.concatenate(parts)
     model = mixture().set_callbacks(After(3, lambda: os.kill(pid, signal.SIGKILL)))
     said = "The Dask Array has lost rows that Dask cannot compute again"
-    with pytest.warns(FitWarning, match=said):
+    with pytest.raises(DataError, match=said) as caught:
         model.fit(em.rows(x, memory=0))
-    assert model.report_.status is Status.LOST
+    assert "best parameters so far, after 3 iterations" in str(caught.value)
+    assert model.report_.status is Status.BROKEN_OFF
     assert model.n_iter_ == 3
     assert "warm_start=True" in model.report_.message
     same = fitted(mixture(3), da.from_array(X, chunks=(1000, 2)))

@@ -212,7 +212,8 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         self.lower_bound_ = best.objective
         self.lower_bounds_ = list(best.trace)
         inside = isinstance(source, MemorySource)
-        self.scores_ = mixture.score_rows(source, engine, counts=True, labelled=inside)
+        if readable:
+            self.scores_ = mixture.score_rows(source, engine, counts=True, labelled=inside)
         if inside:  # of rows outside of memory `predict` gives labels
             self.labels_ = self.scores_.labels
 
