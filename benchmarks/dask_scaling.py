@@ -105,7 +105,7 @@ def main():
     parser.add_argument("--passes", type=int, default=9)
     arguments = parser.parse_args()
     print(f"load of this machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    options = {"threads_per_worker": 1, "dashboard_address": None}
+    options = {"threads_per_worker": 1, "dashboard_address": ":0"}
     with (
         LocalCluster(n_workers=1, **options) as first,
         LocalCluster(n_workers=2, **options) as second,

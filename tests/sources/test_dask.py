@@ -41,7 +41,7 @@ MANY = 200_000  # ten times the sample
 def client():
     """A cluster of two workers with one thread each, in this process."""
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": False}
-    with LocalCluster(**options, dashboard_address=None) as cluster, Client(cluster) as client:
+    with LocalCluster(**options, dashboard_address=":0") as cluster, Client(cluster) as client:
         yield client
 
 
@@ -237,7 +237,7 @@ def test_rows_that_are_laid_out_are_shared_by_the_workers(client):
     homes = [next(iter(workers)) for workers in having.values()]
     assert sorted(homes.count(worker) for worker in (first, second)) == [4, 4]
     at_home = client.who_has(x)
-    assert len(at_home) == 8
+    assert len(at_home) == 16  # eight rows of two chunks
     assert all(first in workers for workers in at_home.values())
 
 
