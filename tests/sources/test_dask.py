@@ -17,6 +17,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from distributed import Client, LocalCluster
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import ellimix as em
 from ellimix.engines import ENGINES
@@ -24,7 +26,7 @@ from ellimix.engines.incomplete import suited
 from ellimix.errors import DataError, FitWarning, Status
 from ellimix.records import Factor, Moment
 from ellimix.sources import dask_source, portions
-from ellimix.sources.dask import is_dask
+from ellimix.sources.dask import is_dask, moves
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.opening import rows
 from ellimix.sources.survey import draw
@@ -39,7 +41,7 @@ MANY = 200_000  # ten times the sample
 def client():
     """A cluster of two workers with one thread each, in this process."""
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": False}
-    with LocalCluster(**options, dashboard_address=None) as cluster, Client(cluster) as client:
+    with LocalCluster(**options, dashboard_address=":0") as cluster, Client(cluster) as client:
         yield client
 
 
@@ -219,6 +221,49 @@ def test_partitions_are_read_once_where_there_is_room_and_else_in_every_pass(mon
         assert seen == [1000] * 12
     for one in (*held, *again):
         assert_same(one, held[0], 0.0)
+
+
+def test_rows_that_are_laid_out_are_shared_by_the_workers(client):
+    X, _ = table(700 * 8)
+    first, second = client.nthreads()
+    x = client.persist(array(X), workers=[first])
+    engine = ENGINES["numba"]
+    step = engine.step(
+        [random_potentials(np.random.default_rng(1), 3, 3, Factor.FULL, Moment.FULL)]
+    )
+    placed = rows(x).source().placed(engine)
+    assert_same(placed.reduce(step)[0], MemorySource(X).reduce(step)[0])
+    having = client.who_has([placed.held.graph[key] for key in placed.held.keys])
+    homes = [next(iter(workers)) for workers in having.values()]
+    assert sorted(homes.count(worker) for worker in (first, second)) == [4, 4]
+    at_home = client.who_has(x)
+    assert len(at_home) == 16  # eight rows of two chunks
+    assert all(first in workers for workers in at_home.values())
+
+
+@settings(max_examples=100, deadline=None, database=None)
+@given(
+    placed=st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 20)), max_size=20),
+    threads=st.tuples(*[st.integers(1, 4)] * 3),
+)
+def test_moves_even_out_the_loads(placed, threads):
+    homes, sizes = [home for home, _ in placed], [size for _, size in placed]
+    having = dict(zip("abc", threads, strict=True))
+
+    def top(at):
+        loads = dict.fromkeys(having, 0)
+        for home, size in zip(at, sizes, strict=True):
+            loads[home] += size
+        return max(loads[worker] / having[worker] for worker in having)
+
+    after = list(homes)
+    for worker, moving in moves(homes, sizes, having).items():
+        for i in moving:
+            assert homes[i] != worker
+            after[i] = worker
+    assert top(after) <= top(homes)
+    share = sum(sizes) / sum(threads)
+    assert top(after) <= share + max(sizes, default=0)  # one value more than its share at most
 
 
 def test_room_is_a_share_of_what_workers_have_left(client):
