@@ -12,6 +12,7 @@ from ellimix.plots.pairs import PairsDisplay
 from ellimix.plots.posterior import posterior_intervals_plot
 from ellimix.plots.scene import Scene
 from ellimix.plots.selection import selection_plot, slope_plot
+from ellimix.plots.uncertainty import UncertaintyDisplay
 
 __all__ = [
     "BACKENDS",
@@ -21,6 +22,7 @@ __all__ = [
     "Display",
     "PairsDisplay",
     "Scene",
+    "UncertaintyDisplay",
     "clusters",
     "entropy_plot",
     "merge_tree",

@@ -12,12 +12,18 @@ from ellimix.plots.clusters import ClustersDisplay
 from ellimix.plots.density import DensityDisplay
 from ellimix.plots.display import Display
 from ellimix.plots.pairs import PairsDisplay
+from ellimix.plots.uncertainty import UncertaintyDisplay
 
 Value = TypeVar("Value")
 
-KINDS: Final[Mapping[str, type[Display]]] = MappingProxyType(
-    {kind.name: kind for kind in (ClustersDisplay, DensityDisplay, PairsDisplay)}
+_ALL: Final[tuple[type[Display], ...]] = (
+    ClustersDisplay,
+    DensityDisplay,
+    PairsDisplay,
+    UncertaintyDisplay,
 )
+
+KINDS: Final[Mapping[str, type[Display]]] = MappingProxyType({kind.name: kind for kind in _ALL})
 
 
 def _matplotlib(kind: type[Display], model: Any, X: Any, ax: Any, options: Any) -> Display:

@@ -68,3 +68,18 @@ def rows_of(mixture: Mixture, X: Any) -> Array:
             f"X has infinite values in {count:,} rows: remove them, or set them to NaN."
         )
     return rows
+
+
+def needed(mixture: Mixture, X: Any, kind: str) -> Array:
+    """The rows as `rows_of`, for a kind that draws nothing without.
+
+    Raises
+    ------
+    DataError
+        There are none, or what `rows_of` raises.
+    """
+    rows = rows_of(mixture, X)
+    if not len(rows):
+        came = "none came" if X is None else "X has none"
+        raise DataError(f"The kind '{kind}' draws rows, but {came}: pass X, of shape (n, d).")
+    return rows
