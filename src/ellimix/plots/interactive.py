@@ -61,7 +61,8 @@ def figure(scene: s.Scene) -> Figure:
     single = len(titles) == 1
     out = make_subplots(
         scene.rows, scene.columns, specs=rows, subplot_titles=None if single else titles,
-        horizontal_spacing=0.3 / (scene.columns + 1), vertical_spacing=0.3 / (scene.rows + 1),
+        horizontal_spacing=(0.5 if _beside(scene) else 0.3) / (scene.columns + 1),
+        vertical_spacing=0.3 / (scene.rows + 1),
     )  # fmt: skip
     width, height = scene.figure_size
     title = escaped(scene.title) or (titles[0] if single else "")
@@ -80,6 +81,15 @@ def figure(scene: s.Scene) -> Figure:
         if panel is not None:
             _Drawing(out, panel, divmod(at, scene.columns), single).draw()
     return out
+
+
+def _beside(scene: s.Scene) -> bool:
+    """Whether a legend or a colour bar stands between two panels."""
+    return any(
+        panel is not None and (at + 1) % scene.columns
+        and (panel.color_bar is not None or (panel.legend or s.Legend()).place == "outside")
+        for at, panel in enumerate(scene.panels)
+    )  # fmt: skip
 
 
 def escaped(words: str) -> str:

@@ -83,3 +83,10 @@ def needed(mixture: Mixture, X: Any, kind: str) -> Array:
         came = "none came" if X is None else "X has none"
         raise DataError(f"The kind '{kind}' draws rows, but {came}: pass X, of shape (n, d).")
     return rows
+
+
+def whole_number(name: str, value: Any, least: int = 1) -> int:
+    """An option that is a whole number. Raises DataError where it is not, or is too small."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise DataError(f"{name} is a whole number of at least {least}, but {value!r} came.")
+    return int(value)
