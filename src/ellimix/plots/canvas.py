@@ -22,11 +22,11 @@ __all__ = [
     "new_row", "save_figure", "use_files_only",
 ]  # fmt: skip
 
+LINE_MARKER = 5.0  # diameter of the markers of a line, in points
 DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 RUG = 0.012  # where ticks for rows with one value lie, as a share of the axes
 THIN = ("+", "x")  # markers of lines
 ENTRIES = 15  # of a legend in one column
-LINE_MARKER = 5.0  # diameter of the markers of a line, in points
 
 
 def new_axes() -> Axes:

@@ -107,7 +107,7 @@ def _of_name(name: str, X: Any, features: object, show: str | None) -> Scene:
 
 def example(name: str) -> Array:
     """Three covariances of a family in the plane, as unlike as it lets them be, (3, 2, 2)."""
-    volume, shape, turn = name
+    volume, shape, turn = tuple(name)
     out = []
     for k in range(len(PLACES)):
         size = VOLUMES[k if volume == "V" else ONE]
@@ -135,7 +135,7 @@ def _family(family: Family, chosen: bool, k: int, d: int) -> Panel:
         marks.append(Line(xy, color, 2.4 if chosen else 1.6))
     count = family.n_parameters(k, d)
     words = f"{count:,} parameter{'s' * (count != 1)}"
-    size = {"size": 7.5, "color": "#262626" if chosen else "#737373"}
+    size: dict[str, Any] = {"size": 7.5, "color": "#262626" if chosen else "#737373"}
     marks += [
         Text((0.0, 3.6), _said(family.name), vertical="top", **size),
         Text((0.0, -3.6), words, vertical="bottom", **size),
@@ -149,12 +149,12 @@ def _family(family: Family, chosen: bool, k: int, d: int) -> Panel:
 
 def _said(name: str) -> str:
     """What a family's letters say of its components."""
-    volume, shape, turn = name
+    volume, shape, turn = tuple(name)
     first = {"E": "one volume", "V": "own volumes"}[volume]
     second = {"I": "round", "E": "one shape", "V": "own shapes"}[shape]
     if shape == "I":
         return f"{first}, {second}"
-    third = {"I": "along the features", "E": "turned alike", "V": "own turns"}[turn]
+    third = {"I": "along axes", "E": "turned alike", "V": "own turns"}[turn]
     return f"{first}, {second}, {third}"
 
 

@@ -14,7 +14,7 @@ from ellimix.errors import DataError
 from ellimix.plots import labels, one_feature
 from ellimix.plots.clusters import MANY, legend, outlines
 from ellimix.plots.colors import style
-from ellimix.plots.crowds import Crowd, marks, subset
+from ellimix.plots.crowds import Crowd, chosen_at, marks, subset
 from ellimix.plots.display import Display
 from ellimix.plots.ellipses import crosses, outline
 from ellimix.plots.frames import frame
@@ -89,13 +89,13 @@ def kmeans_scene(
     """
     mixture = mixture_of(model)
     every = needed(mixture, X, KMeansDisplay.name)
-    whole = ~np.isnan(every).any(axis=1)
+    whole = np.asarray(~np.isnan(every).any(axis=1))
     rows = every[whole]
     if not len(rows):
         raise DataError("k-means takes rows without missing values, and X has none.")
     clusters = _clusters(mixture, rows, _asked(mixture, kmeans, whole, rows))
     looked = view(mixture, features)
-    shown = subset(np.arange(len(rows))[:, None], MOST_POINTS)[:, 0]
+    shown = chosen_at(len(rows), MOST_POINTS)
     bounds = frame(mixture, looked, looked.of(rows))
     if len(looked.labels) == 1:
         pair = _bars(mixture, looked, rows, clusters, bounds)
@@ -256,7 +256,10 @@ def _bars(
     values = looked.of(rows)[:, 0]
     bars = one_feature.histogram(values)
     at = one_feature.grid(mixture, looked, values)
-    right = (*bars, *one_feature.curves(mixture, at, one_feature.joint(mixture, looked, at)))
+    right: tuple[Mark, ...] = (
+        *bars,
+        *one_feature.curves(mixture, at, one_feature.joint(mixture, looked, at)),
+    )
     top = one_feature.heights(right)[1]
     left: list[Mark] = [*bars]
     for step, (j, number) in enumerate(_by_number(clusters)):

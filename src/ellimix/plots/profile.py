@@ -178,7 +178,7 @@ def _places(values: Array) -> tuple[Array, Array]:
 
 def _ends_written(low: Array, high: Array) -> list[Mark]:
     """The numbers at the ends of each feature's axis."""
-    small = {"color": "#4D4D4D", "size": 7.5}
+    small: dict[str, Any] = {"color": "#4D4D4D", "size": 7.5}
     out: list[Mark] = []
     for j, (a, b) in enumerate(zip(low, high, strict=True)):
         out += [
