@@ -36,6 +36,10 @@ def marks(panel, kind):
     return [mark for mark in panel.marks if isinstance(mark, kind)]
 
 
+def in_order(rows):
+    return rows[np.lexsort(rows.T)]
+
+
 def clouds(panel):
     """Rows by cluster: what has a legend's entry."""
     return [mark for mark in marks(panel, Points) if mark.label]
@@ -95,8 +99,28 @@ def test_labels_and_centers_are_taken_too(model):
     for wrong in (given.labels_[:-1], np.zeros((3, 5)), "kmeans", object(), np.empty((0, 2))):
         with pytest.raises(em.DataError, match="kmeans is 300 labels, one for each row, centers"):
             em.plot(model, X, "kmeans_comparison", kmeans=wrong)
-    with pytest.raises(em.DataError, match="centers that are not finite"):
+    with pytest.raises(em.DataError, match="kmeans has numbers that are not finite"):
         em.plot(model, X, "kmeans_comparison", kmeans=np.full((3, 2), np.nan))
+
+
+def test_labels_are_taken_as_they_are(model):
+    halves = (np.arange(300) % 2).astype(int)  # no partition by nearest centers
+    scene = KMeansDisplay.of(model, X, kmeans=halves)
+    drawn = [mark.xy for mark in clouds(scene.panels[0])]
+    assert sorted(map(len, drawn)) == [150, 150]
+    crosses = marks(scene.panels[0], Points)[-1].xy
+    wanted = np.stack([X[halves == j].mean(axis=0) for j in (0, 1)])
+    np.testing.assert_allclose(in_order(crosses), in_order(wanted))
+    behind = SimpleNamespace(cluster_centers_=np.zeros((2, 7)), labels_=halves)
+    assert len(clouds(KMeansDisplay.of(model, X, kmeans=behind).panels[0])) == 2
+
+
+def test_components_of_no_weight_have_no_cluster():
+    rows = em.datasets.faithful()[0]
+    bayes = em.BayesianGaussianMixture(8, random_state=0, max_iter=500).fit(rows)
+    scene = KMeansDisplay.of(bayes, rows)
+    assert len(clouds(scene.panels[0])) == bayes.n_components_effective_ == 2
+    assert scene.title.endswith("the mixture of 2 components")
 
 
 def test_another_number_of_clusters_has_colours_of_its_own(model):

@@ -70,7 +70,7 @@ def figure(scene: s.Scene) -> Figure:
     hanging = max(map(_hanging, scene.drawn))
     notes = "<br>".join(escaped(note) for note in scene.notes)
     out.update_layout(
-        template="plotly_white", width=110.0 * width, height=110.0 * height,
+        template="plotly_white", width=110.0 * width, height=110.0 * height + hanging,
         title={"text": title, "x": 0.02, "font": {"size": 16}}, font={"size": 12},
         margin={"l": 60, "r": 30, "t": 60, "b": 60 + hanging + 18 * len(scene.notes)},
     )  # fmt: skip

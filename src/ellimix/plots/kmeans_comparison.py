@@ -20,7 +20,7 @@ from ellimix.plots.ellipses import crosses, outline
 from ellimix.plots.frames import frame
 from ellimix.plots.scene import Axis, Bounds, Legend, Line, Mark, Panel, Points, Scene
 from ellimix.plots.subject import mixture_of, needed
-from ellimix.plots.views import Features, View, view
+from ellimix.plots.views import Features, View, lasting, view
 from ellimix.records import Array
 from ellimix.starts.kmeans import partition
 
@@ -30,6 +30,9 @@ SEED = 0
 SPILL = 0.2  # of the axis' length: room for circles where units differ
 ALIKE = 3.0  # ratio of the axes' lengths, up to which a unit is as long on both
 CHUNK = 65_536
+FITTED = ("cluster_centers_", "labels_")  # of a fitted object, the first of them that fits
+
+Partition = tuple[Array, NDArray[np.intp]]  # centers (c, d), and the center's number of each row
 
 
 @final
@@ -73,9 +76,10 @@ def kmeans_scene(
     features : one or two numbers or names of features, or "plane", optional
         As for the kind "clusters". In a plane a circle is an ellipse: the shadow of a ball.
     kmeans : array of int of shape (n,), array of shape (c, d), or fitted object, optional
-        Labels of all rows, from which the centers are computed; the centers; or an object with
-        `labels_` for these rows, or with `cluster_centers_`. By default scikit-learn's k-means
-        with as many clusters as the mixture has components, of one start.
+        Labels of all rows, of which the means are the centers; centers, to the nearest of which
+        rows belong; or an object with `cluster_centers_` of these features or `labels_` for these
+        rows. By default scikit-learn's k-means of one start, with as many clusters as the mixture
+        has components of some weight.
 
     Returns
     -------
@@ -101,7 +105,7 @@ def kmeans_scene(
         pair = _bars(mixture, looked, rows, clusters, bounds)
     else:
         pair = _pair(mixture, looked, rows, shown, clusters, bounds)
-    k = mixture.n_components
+    k = lasting(mixture).size
     title = (
         f"{clusters.same:.0%} of {labels.rows(len(rows), len(rows))} have the same cluster by "
         f"k-means and the mixture of {k} component{'s' * (k != 1)}"
@@ -126,30 +130,36 @@ def _notes(missing: int, rows: int, shown: int, panel: Panel, looked: View) -> t
 # -- the clusters --------------------------------------------------------------------------------
 
 
-def _asked(mixture: Mixture, kmeans: Any, whole: NDArray[np.bool_], rows: Array) -> Array:
-    """The centers that were asked for, (c, d)."""
+def _asked(mixture: Mixture, kmeans: Any, whole: NDArray[np.bool_], rows: Array) -> Partition:
+    """The centers that were asked for, (c, d), and the clusters of the rows."""
     if kmeans is None:
         some = subset(rows, SAMPLE)
-        random = np.random.RandomState(SEED)
-        k = min(mixture.n_components, len(some))
-        return _means(some, partition(some, np.ones(len(some)), k, random))
-    found = getattr(kmeans, "labels_", None)
-    if found is None:
-        found = getattr(kmeans, "cluster_centers_", kmeans)
-    try:
-        values = np.asarray(found, dtype=np.float64)
-    except (TypeError, ValueError):
-        values = np.empty((0, 0, 0))
-    if values.shape == whole.shape and np.isfinite(values).all():
-        return _means(rows, np.unique(values[whole], return_inverse=True)[1])
-    if values.ndim == 2 and values.shape[1] == mixture.n_features and len(values):
-        if not np.isfinite(values).all():
-            raise DataError("kmeans has centers that are not finite: pass a fitted k-means' own.")
-        return values
+        k = min(lasting(mixture).size, len(some))
+        owner = partition(some, np.ones(len(some)), k, np.random.RandomState(SEED))
+        centers = _means(some, owner)
+        return centers, nearest(rows, centers)
+    found = [getattr(kmeans, name) for name in FITTED if hasattr(kmeans, name)]
+    for values in map(_numbers, found or [kmeans]):
+        if values.shape == whole.shape:
+            owner = np.unique(values[whole], return_inverse=True)[1]
+            return _means(rows, owner), owner
+        if values.ndim == 2 and values.shape[1] == mixture.n_features and len(values):
+            return values, nearest(rows, values)
     raise DataError(
         f"kmeans is {whole.size:,} labels, one for each row, centers of shape (c, "
         f"{mixture.n_features}), or a fitted object that has them, but what came has neither."
     )
+
+
+def _numbers(values: Any) -> Array:
+    """An array of finite numbers; one of no shape that could be meant where it is none."""
+    try:
+        out = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.empty((0, 0, 0))
+    if not np.isfinite(out).all():
+        raise DataError("kmeans has numbers that are not finite: pass those of a fitted k-means.")
+    return out
 
 
 def _means(rows: Array, owner: NDArray[np.intp]) -> Array:
@@ -170,8 +180,9 @@ def nearest(rows: Array, centers: Array) -> NDArray[np.intp]:
     return out
 
 
-def _clusters(mixture: Mixture, rows: Array, centers: Array) -> Clusters:
-    owner = nearest(rows, centers)
+def _clusters(mixture: Mixture, rows: Array, asked: Partition) -> Clusters:
+    """The clusters, with the numbers of the components that share the most rows with them."""
+    centers, owner = asked
     component = mixture.predict(rows)
     k, c = mixture.n_components, len(centers)
     known = component >= 0
