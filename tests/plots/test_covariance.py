@@ -132,6 +132,15 @@ def test_families_show_in_the_numbers():
     np.testing.assert_allclose(lines, np.tile(lines[0], (3, 1)))
 
 
+def test_an_axis_of_variances_is_logarithmic_where_they_differ_much():
+    for ratio, scale in ((3.0, "linear"), (300.0, "log")):
+        values = [1.0, ratio]
+        mixture = em.Mixture.from_parameters([0.5, 0.5], np.zeros((2, 2)), values, "VII")
+        axis = CovarianceDisplay.of(mixture).panels[1].x
+        assert axis.scale == scale
+        assert axis.limits[0] < 1.0 < ratio < axis.limits[1]
+
+
 def test_twenty_components_and_those_of_no_weight():
     rng = np.random.default_rng(0)
     root = rng.normal(size=(21, 3, 3))

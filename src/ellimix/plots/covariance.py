@@ -39,6 +39,8 @@ ONE = 1  # which of the three stands for all where they are equal
 PLACES = ((-3.6, 0.0), (0.0, 0.0), (3.6, 0.0))
 PALE = "#B3B3B3"
 ROUND = 1.02  # ratio of the two largest variances, under which a component has no first axis
+ORDER = 10.0  # ratio of variances, from which on their axis is logarithmic
+ROOM = 1.1  # below and above, as a factor
 NUMBERED = 8  # components, up to which angles are written
 
 
@@ -246,10 +248,8 @@ def _volumes(volumes: Array, some: list[int]) -> Panel:
         Points(np.array([[volume, at]]), style(k)[0], 60.0, style(k)[1])
         for k, volume, at in zip(some, volumes, rank, strict=True)
     ]
-    spread = 1.0 + 0.25 * max(float(volumes.max() / volumes.min()) - 1.0, 1.0)
-    limits = (float(volumes.min()) / min(spread, 3.0), float(volumes.max()) * min(spread, 3.0))
     return Panel(
-        (*marks,), "Volumes", Axis("det(covariance)^(1/d)", limits, "log"),
+        (*marks,), "Volumes", _variances("det(covariance)^(1/d)", volumes),
         Axis("component", (rank.size - 0.4, -0.6), ticks=rank, names=_names(some)), grid=True,
     )  # fmt: skip
 
@@ -263,14 +263,17 @@ def _shapes(shapes: Array, some: list[int]) -> Panel:
     room = 0.25 if at.size < 10 else 0.5
     return Panel(
         (*marks,), "Shapes", Axis("principal axis", (1.0 - room, at.size + room), whole=True),
-        Axis("variance / volume", _spread(shapes), "log"), grid=True,
+        _variances("variance / volume", shapes), grid=True,
     )  # fmt: skip
 
 
-def _spread(values: Array) -> tuple[float, float]:
+def _variances(label: str, values: Array) -> Axis:
+    """An axis from 0, or, where the values differ by a power of 10, a logarithmic one of powers."""
     low, high = float(values.min()), float(values.max())
-    room = max((high / low) ** 0.06, 1.15)
-    return low / room, high * room
+    if high < ORDER * low:
+        return Axis(label, (0.0, ROOM * high))
+    powers = np.floor(np.log10(low / ROOM)), np.ceil(np.log10(high * ROOM))
+    return Axis(label, (float(10.0 ** powers[0]), float(10.0 ** powers[1])), "log")
 
 
 def _angles(found: Array, some: list[int]) -> Panel:
