@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ellimix.estimators.imputer import GaussianMixtureImputer
     from ellimix.estimators.search import GaussianMixtureSearch
     from ellimix.estimators.select import select
+    from ellimix.estimators.spark import spark_udf
     from ellimix.inference.priors import Prior
     from ellimix.persist import load, save
     from ellimix.report import FitReport
@@ -51,6 +52,7 @@ _HOMES = {
     "GaussianMixtureImputer": "ellimix.estimators.imputer",
     "GaussianMixtureSearch": "ellimix.estimators.search",
     "select": "ellimix.estimators.select",
+    "spark_udf": "ellimix.estimators.spark",
     "Mixture": "ellimix.density.mixture",
     "MixturePosterior": "ellimix.density.posterior",
     "FitReport": "ellimix.report",
@@ -102,6 +104,7 @@ __all__ = [
     "rows",
     "save",
     "select",
+    "spark_udf",
 ]
 
 

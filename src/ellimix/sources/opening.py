@@ -12,7 +12,8 @@ from typing import Any, Final, Protocol, final, runtime_checkable
 
 import numpy as np
 
-from ellimix.errors import DataError
+from ellimix.errors import DataError, MissingExtra
+from ellimix.records import Rows
 from ellimix.sources.arrays import mapped, open_arrays
 from ellimix.sources.arrow import FEATHER, open_files, open_stream
 from ellimix.sources.calls import open_call
@@ -37,8 +38,18 @@ class Distant(Reader, Protocol):
         ...
 
 
+@runtime_checkable
+class Answering(Protocol):
+    """A reader whose rows get answers where they are."""
+
+    def answered(self, answer: Callable[[Rows, None], Any]) -> Any:
+        """What `answer` says of each row, as users of such rows expect it: not in memory."""
+        ...
+
+
 WILD: Final = "*?["
 TABLES: Final = ("pandas", "polars")  # in memory: scikit-learn's checks know them
+SPARK: Final = "pyspark"
 ON_DISK: Final = ("h5py", "zarr")
 
 
@@ -135,6 +146,7 @@ def rows(
           pyarrow Table or Dataset.
         - A zarr or HDF5 array, or a memory map: anything with ``shape`` (n, d), ``dtype`` and
           slices of rows.
+        - A Spark DataFrame: passes run on its cluster (``pip install 'ellimix[spark]'``).
         - A function without arguments that returns an iterable of arrays (m, d), or of pairs of
           an array and row weights; it is called once a pass.
     columns : sequence of str or int, optional
@@ -143,7 +155,8 @@ def rows(
         The column of row weights, which is then no feature.
     where : str, sequence of triples, or pyarrow expression, optional
         Which rows count: ``"year >= 2020 and kind == 'a'"``, or ``[("year", ">=", 2020)]``. Row
-        groups of Parquet files that cannot hold such rows are not read.
+        groups of Parquet files that cannot hold such rows are not read. Of a Spark DataFrame, a
+        condition as in Spark SQL, or a Column.
     memory : int or str, default="256 MiB"
         Rows that take no more are read into memory once, and then are as an array. With 0 they
         are read anew in every pass, however few they are.
@@ -197,7 +210,8 @@ def is_stream(X: Any) -> bool:
     home = type(X).__module__.split(".")[0]
     if home in TABLES:
         return False
-    return _is_path(X) or _is_once(X) or _has_stream(X) or home in ON_DISK or _is_function(X)
+    elsewhere = home in ON_DISK or _is_spark(X)
+    return _is_path(X) or _is_once(X) or _has_stream(X) or elsewhere or _is_function(X)
 
 
 def bytes_of(size: int | str) -> int:
@@ -287,6 +301,14 @@ def _open_call(origin: Any, asked: Asked) -> Reader:
     return open_call(origin)
 
 
+def _open_spark(origin: Any, asked: Asked) -> Reader:
+    try:
+        from ellimix.sources.spark.rows import open_spark
+    except ModuleNotFoundError as error:  # pyspark comes without pandas and pyarrow
+        raise MissingExtra(str(error.name), "spark") from error
+    return open_spark(origin, asked.columns, asked.weights, asked.where)
+
+
 def _refuse_once(origin: Any, _: Asked) -> Reader:
     raise DataError(
         f"A {type(origin).__name__} can be read once, and a fit reads rows many times: pass a "
@@ -308,6 +330,10 @@ def _has_stream(origin: Any) -> bool:
     return hasattr(origin, "__arrow_c_stream__")
 
 
+def _is_spark(origin: Any) -> bool:
+    return type(origin).__module__.split(".")[0] == SPARK
+
+
 def _is_array(origin: Any) -> bool:
     sliced = (
         hasattr(origin, "shape") and hasattr(origin, "dtype") and hasattr(origin, "__getitem__")
@@ -322,6 +348,7 @@ def _is_function(origin: Any) -> bool:
 # In this order: what suits first.
 OPENERS: Final[list[tuple[Callable[[Any], bool], Callable[[Any, Asked], Reader]]]] = [
     (_is_path, _open_paths),
+    (_is_spark, _open_spark),  # has an Arrow stream, too, which would bring all rows here
     (_is_once, _refuse_once),
     (_has_stream, _open_stream),
     (_is_array, _open_array),

@@ -31,12 +31,15 @@ class StreamSource(OutsideSource):
     reader : Reader
     by_column : bool
         Whether blocks are laid out column by column, as compiled engines like them.
+    first : int
+        Number of the first row: not 0 where these are one part of more rows.
     survey, tile, threads :
         As for `OutsideSource`.
     """
 
     reader: Reader
     by_column: bool = False
+    first: int = 0
 
     @property
     def where(self) -> str:
@@ -71,15 +74,20 @@ class StreamSource(OutsideSource):
 
     def blocks(self) -> Iterator[Block]:
         """The blocks, in order."""
-        start = 0
+        for block in self._given():
+            yield replace(block, weight=self.counting(block.rows, block.weight))
+
+    def _given(self) -> Iterator[Block]:
+        """The blocks with the weights that rows came with, whatever is observed of them."""
+        start = self.first
         for rows, weight in self._cut(self.reader.chunks(self.size)):
-            yield Block(rows, self.counting(rows, weight), start)
+            yield Block(rows, weight, start)
             start += rows.shape[0]
         known = self.survey.rows if self.survey is not None else self.known_rows
-        if known is not None and known != start:
+        if known is not None and known != start - self.first:
             raise DataError(
-                f"{self.where} had {known:,} rows, and now {start:,}: rows must not change during "
-                "a fit."
+                f"{self.where} had {known:,} rows, and now {start - self.first:,}: rows must not "
+                "change during a fit."
             )
 
     def each(self, step: Callable[[Block], T]) -> Iterator[T]:
@@ -99,7 +107,8 @@ class StreamSource(OutsideSource):
             below = total.keys[-1] if full and total is not None else None
             return surveyed(block, size, seed, below, self.where)
 
-        for part in replace(self, by_column=True).each(step):
+        blocks = replace(self, by_column=True)._given()
+        for part in in_turn(blocks, step, self.threads or available_threads()):
             total = part if total is None else total + part
         return total
 
