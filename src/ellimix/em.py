@@ -25,7 +25,7 @@ from ellimix.acceleration import SHAPES, Accelerator, Advice, Memory
 from ellimix.compiled import compiled_host
 from ellimix.engines.base import Engine
 from ellimix.engines.incomplete import suited
-from ellimix.errors import DegenerateFit, Status
+from ellimix.errors import DegenerateFit, RowsLost, Status
 from ellimix.flights import Fits, Flight, Observer, Progress, Task
 from ellimix.inference.base import Parameters, chosen
 from ellimix.inference.base import stack as stack_parameters
@@ -62,12 +62,15 @@ def run(
     Returns
     -------
     list of FitReport
-        One for each task, in order. `Ctrl-C` ends the loop early with what each fit has.
+        One for each task, in order. `Ctrl-C`, and rows that are lost on other machines, end the
+        loop early with what each fit has.
 
     Raises
     ------
     KeyboardInterrupt
         Interrupted before any fit had parameters.
+    RowsLost
+        Rows were lost before the first pass was over.
     """
     fits = Fits(tasks)
     engine = suited(engine, source)
@@ -82,6 +85,10 @@ def run(
             if all(fit.model is None for fit in fits):
                 raise
             fits.end_all(Status.INTERRUPTED)
+        except RowsLost as lost:
+            if not any(fit.trace for fit in fits):
+                raise
+            fits.end_all(Status.LOST, str(lost))
     return [_report(fit, source, engine, feature_names) for fit in fits]
 
 

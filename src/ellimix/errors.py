@@ -6,6 +6,7 @@
     |-- DegenerateFit       internal: ends one fit, becomes its Status, never leaves `em.run`
     |-- FitFailed           (ValueError) no fit in flight has parameters to return
     |-- ModelFileError      (ValueError) a file that is not a saved mixture
+    |-- RowsLost            (RuntimeError) rows on other machines that cannot be had any more
     |-- DataError           (ValueError) rows or columns that cannot be used
     |-- ImproperPosterior   (ValueError) a quantity of a posterior that does not exist yet
     `-- MissingExtra        (ImportError) an optional package is not installed
@@ -33,6 +34,7 @@ class Status(Enum):
     OVERFLOW = "overflow"
     STOPPED = "stopped"
     INTERRUPTED = "interrupted"
+    LOST = "lost"
 
     @property
     def failed(self) -> bool:
@@ -62,6 +64,7 @@ _SENTENCES: Final = {
     Status.OVERFLOW: "The log-likelihood is not a finite number.",
     Status.STOPPED: "A callback asked to stop.",
     Status.INTERRUPTED: "The fit was interrupted; the best parameters so far were kept.",
+    Status.LOST: "Rows were lost during the fit; the best parameters so far were kept.",
 }
 
 _REMEDIES: Final = {
@@ -75,6 +78,7 @@ _REMEDIES: Final = {
         "Remove rows with extreme values or rescale the columns, and check the start's parameters."
     ),
     Status.INTERRUPTED: "Fit again with warm_start=True to go on from here.",
+    Status.LOST: "Bring the rows back and fit again with warm_start=True to go on from here.",
 }
 
 
@@ -124,6 +128,10 @@ class FitFailed(EllimixError, ValueError):
 
 class ModelFileError(EllimixError, ValueError):
     """A file is not a mixture that ellimix saved, or not a sound one."""
+
+
+class RowsLost(EllimixError, RuntimeError):
+    """Rows on other machines that a pass needs and that cannot be had any more."""
 
 
 class DataError(EllimixError, ValueError):

@@ -21,7 +21,7 @@ import numpy as np
 from ellimix.em import run
 from ellimix.engines.base import Engine
 from ellimix.engines.incomplete import suited
-from ellimix.errors import Status
+from ellimix.errors import RowsLost, Status
 from ellimix.flights import Observer, Task
 from ellimix.inference.base import Inference, Parameters, with_noise, without_noise
 from ellimix.proposals import KINDS, Parts, Proposal, proposals
@@ -34,7 +34,7 @@ ROUNDING = 1e-10  # of the objective per unit of weight: a smaller gain is none
 FIRST_PASSES = 4  # of all proposals
 PASSES = 12  # of those that are best after the first ones
 SHORTLIST = 3  # of each kind
-ENDS = (Status.INTERRUPTED, Status.STOPPED)
+ENDS = (Status.INTERRUPTED, Status.LOST, Status.STOPPED)
 
 
 @final
@@ -181,6 +181,8 @@ def escape(
                 break
     except KeyboardInterrupt:
         report = _ended(report, Status.INTERRUPTED)
+    except RowsLost:
+        report = _ended(report, Status.LOST)
     return replace(report, notes=(*report.notes, *(move.note for move in moves))), tuple(moves)
 
 
@@ -207,13 +209,15 @@ class _Work:
 
         Raises
         ------
-        KeyboardInterrupt
+        KeyboardInterrupt, RowsLost
             As nothing that is under way here is worth to be kept.
         """
         tasks = [Task(self.inference, start, 0.0, passes) for start in starts]
         reports = run(self.source, self.engine, tasks, feature_names=self.names)
         if any(report.status is Status.INTERRUPTED for report in reports):
             raise KeyboardInterrupt
+        if lost := [report for report in reports if report.status is Status.LOST]:
+            raise RowsLost(lost[0].message)
         return reports
 
     def on(self, reports: Sequence[FitReport]) -> list[FitReport]:

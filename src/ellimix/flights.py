@@ -225,12 +225,12 @@ class Fits(Sequence[Progress]):
         member = int(flight.members[place])
         self._ended[member] = self._progress(flight, place).ended(status, sentence)
 
-    def end_all(self, status: Status) -> None:
+    def end_all(self, status: Status, sentence: str = "") -> None:
         """Give every fit that runs the same final status."""
         for flight in self.flights:
             for place, member in enumerate(flight.members.tolist()):
                 if member not in self._ended:  # in the iteration that was interrupted
-                    self.end(flight, place, status)
+                    self.end(flight, place, status, sentence)
         self.flights = []
 
     def _progress(self, flight: Flight, place: int) -> Progress:

@@ -18,7 +18,7 @@ from ellimix.selection.combining import ClusterTree
 class Answer(Protocol):
     """From rows (n, d), and what else is known of them, to an array with an entry for each."""
 
-    def __call__(self, rows: Rows, detail: Detail | None) -> NDArray[Any]:
+    def __call__(self, rows: Rows, detail: Detail | None = None) -> NDArray[Any]:
         """The answer for each row."""
         ...
 
@@ -31,7 +31,7 @@ class Labels:
     mixture: Mixture
     tree: ClusterTree | None = None
 
-    def __call__(self, rows: Rows, detail: Detail | None) -> NDArray[np.int64]:
+    def __call__(self, rows: Rows, detail: Detail | None = None) -> NDArray[np.int64]:
         """Labels, (n,)."""
         if self.tree is None:
             return self.mixture.predict(rows, detail)
@@ -50,7 +50,7 @@ class Shares:
     mixture: Mixture
     tree: ClusterTree | None = None
 
-    def __call__(self, rows: Rows, detail: Detail | None) -> Rows:
+    def __call__(self, rows: Rows, detail: Detail | None = None) -> Rows:
         """Shares, (n, k)."""
         found: Rows = self.mixture.responsibilities(rows, detail)
         if self.tree is not None:
@@ -66,7 +66,7 @@ class Densities:
     mixture: Mixture
     tree: ClusterTree | None = None  # of which densities do not depend
 
-    def __call__(self, rows: Rows, detail: Detail | None) -> Rows:
+    def __call__(self, rows: Rows, detail: Detail | None = None) -> Rows:
         """Log-densities, (n,)."""
         return like(self.mixture.log_density(rows, detail), rows)
 

@@ -111,8 +111,9 @@ class ClusterLevel:
         Returns
         -------
         labels : ndarray of int of shape (n,)
-            -1 for noise, where the mixture has a noise component. Of a Spark DataFrame, it with one
-            column more, ``prediction``: nothing is computed before that is asked for.
+            -1 for noise, where the mixture has a noise component. Of a Dask collection, a Dask
+            array that is not computed yet; of a Spark DataFrame, it with one column more,
+            ``prediction``, that is not computed yet.
 
         Raises
         ------
@@ -150,8 +151,9 @@ class ClusterLevel:
         Returns
         -------
         responsibilities : ndarray of shape (n, k) or (n, n_clusters)
-            Rows sum to 1. A noise component has one more column, the last. Of a Spark DataFrame,
-            it with one column more, ``probability``, of arrays.
+            Rows sum to 1. A noise component has one more column, the last. Of a Dask collection, a
+            Dask array that is not computed yet; of a Spark DataFrame, it with one column more,
+            ``probability``, of arrays.
 
         Raises
         ------

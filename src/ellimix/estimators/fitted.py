@@ -193,6 +193,6 @@ def _about_rows(
     best: FitReport, source: MemorySource | OutsideSource, engine: Engine
 ) -> tuple[str, ...]:
     """What the rows' holes call for saying of the fit."""
-    if best.mixture is None or not source.incomplete:
+    if best.mixture is None or not source.incomplete or best.status is Status.LOST:
         return ()
     return tuple(found.sentence for found in unseen(best.mixture, source, engine))

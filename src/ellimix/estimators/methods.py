@@ -23,14 +23,14 @@ from ellimix.errors import DataError
 from ellimix.estimators.answers import ANSWERS
 from ellimix.estimators.clusters import ClusterLevel
 from ellimix.estimators.imputing import Imputing
-from ellimix.estimators.opened import check_unsaid, for_model, in_memory, opened
+from ellimix.estimators.opened import check_unsaid, for_model, in_memory, opened, with_rows
 from ellimix.persist import save
 from ellimix.records import Array, Detail, Rows
 from ellimix.selection import criteria
 from ellimix.selection.combining import ClusterTree
 from ellimix.sources.knowledge import Known, counted, described
 from ellimix.sources.memory import MemorySource
-from ellimix.sources.opening import Answering, is_stream
+from ellimix.sources.opening import is_stream
 from ellimix.sources.outside import OutsideSource
 
 FLOATS = [np.float64, np.float32]
@@ -90,7 +90,8 @@ class MixtureMethods(
         Returns
         -------
         log_density : ndarray of shape (n,)
-            Natural logarithm. Of a Spark DataFrame, it with one column more, ``log_density``.
+            Natural logarithm. Of a Dask collection, a Dask array that is not computed yet; of a
+            Spark DataFrame, it with one column more, ``log_density``.
 
         Examples
         --------
@@ -297,10 +298,10 @@ class MixtureMethods(
             return answer(*self._observed(X, known))
         check_unsaid(known)
         stream = for_model(self, opened(X, None))
-        if isinstance(stream.reader, Answering):
-            return stream.reader.answered(answer)
+        if stream.distant is not None:
+            return stream.distant.answered(answer)
         blocks = stream.source().in_large_blocks()
-        return np.concatenate([answer(block.rows, None) for block in blocks])
+        return np.concatenate([answer(block.rows) for block in blocks])
 
     def _source(self, X: Any, sample_weight: Any, known: Known) -> MemorySource | OutsideSource:
         """Rows of the fitted columns, with weights."""
@@ -309,6 +310,8 @@ class MixtureMethods(
             stream = for_model(self, opened(X, sample_weight))
             if not stream.small:
                 check_unsaid(known)
+                if sample_weight is not None and not with_rows(sample_weight):
+                    check_unsaid({"sample_weight": sample_weight})
                 return stream.source()
             table = stream.loaded()
             if table.weight is not None:

@@ -11,7 +11,7 @@ import numpy as np
 from ellimix.errors import DataError
 from ellimix.estimators.beginning import held_rows, sample_seed
 from ellimix.estimators.methods import MixtureMethods
-from ellimix.estimators.opened import for_model, opened
+from ellimix.estimators.opened import for_model, opened, with_rows
 from ellimix.estimators.preparing import checked_source
 from ellimix.report import FitReport
 from ellimix.sources.knowledge import Known
@@ -70,7 +70,7 @@ def source_of(
             return source, outside_notes(estimator, stream, source)
     table = source.loaded()
     weight = sample_weight
-    if source.has_weights or isinstance(sample_weight, str):
+    if source.has_weights or with_rows(sample_weight):
         weight = table.weight
     names = stream.feature_names
     return checked_source(estimator, table.rows, weight, known, wanted.k, wanted.begun, names)
@@ -80,7 +80,7 @@ def check_by_column(by_row: str, known: Known, sample_weight: Any) -> None:
     """Raise `DataError` for what is said of single rows: they are not in memory."""
     said = [name for name, value in known.items() if value is not None]
     said += [by_row] if by_row else []
-    if sample_weight is not None and not isinstance(sample_weight, str):
+    if sample_weight is not None and not with_rows(sample_weight):
         said.append("sample_weight")
     if said:
         raise DataError(

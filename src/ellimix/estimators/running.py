@@ -186,5 +186,5 @@ class RunningMixture(FittedMixture):
         report = self.report_
         if report.status is Status.MAX_ITER and self.max_iter > 0:
             warnings.warn(report.message, ConvergenceWarning, stacklevel=7)
-        elif report.status is Status.INTERRUPTED or report.status.failed:
+        elif report.status in (Status.INTERRUPTED, Status.LOST) or report.status.failed:
             warnings.warn(report.message, FitWarning, stacklevel=7)

@@ -70,4 +70,4 @@ def spark_udf(
     except ModuleNotFoundError as error:
         raise MissingExtra(str(error.name), "spark") from error
     answer = ANSWERS[method](mixture, tree)
-    return column_function(answer, np.asarray(answer(np.zeros((1, mixture.n_features)), None)))
+    return column_function(answer, np.asarray(answer(np.zeros((1, mixture.n_features)))))

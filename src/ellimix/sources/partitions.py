@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce as fold
 from itertools import chain
-from operator import add
 from typing import Any, Final, TypeVar, final
 
 import numpy as np
@@ -19,7 +17,8 @@ import numpy as np
 from ellimix.errors import DataError
 from ellimix.records import Block, SufficientStatistics
 from ellimix.sources.base import Step
-from ellimix.sources.passing import added
+from ellimix.sources.passing import added as added_blocks
+from ellimix.sources.portions import added
 from ellimix.sources.reading import Chunk
 from ellimix.sources.stream import StreamSource
 from ellimix.sources.survey import Survey
@@ -158,9 +157,10 @@ class PartitionTask:
         """The one answer for a partition; an error of the user's data is one, too."""
         try:
             with one_blas_thread():
-                yield self.work(self._of(number, pieces))
+                found = self.work(self._of(number, pieces))
         except DataError as error:  # as a value: tasks that fail are run again, and bury the cause
-            yield error
+            found = error
+        yield found
 
     def _of(self, number: int, pieces: Iterable[Piece]) -> StreamSource:
         """The source of one partition."""
@@ -187,7 +187,7 @@ class Sums:
         """One pass."""
         parts = iter(source.each(self.step))
         first = next(parts, None)
-        return None if first is None else added(chain([first], parts))
+        return None if first is None else added_blocks(chain([first], parts))
 
 
 @final
@@ -210,37 +210,19 @@ class Look:
     size: int
     seed: int
 
-    def __call__(self, source: StreamSource) -> Survey | None:
+    def __call__(self, source: StreamSource) -> tuple[Survey] | None:
         """One pass."""
-        return source.surveyed(self.size, self.seed)
+        found = source.surveyed(self.size, self.seed)
+        return None if found is None else (found,)
 
 
-def joined(parts: Iterable[Any], combined: Callable[[list[Any]], Any]) -> Any:
-    """The answers of several partitions as one, in their order.
+def joined(answers: Iterable[Any]) -> Any:
+    """The sums of several partitions, added in order; the first error, where there is one.
 
-    Parameters
-    ----------
-    parts : iterable
-        Answers; None for a partition without rows, and errors.
-    combined : callable
-        Makes one of a list of answers that is not empty.
-
-    Returns
-    -------
-    object
-        An error, where there is one: the first. None, where no partition has rows.
+    None where no partition has rows.
     """
-    found = list(parts)
-    for part in found:
-        if isinstance(part, DataError):
-            return part
-    found = [part for part in found if part is not None]
-    return combined(found) if found else None
-
-
-def totalled(surveys: list[Survey]) -> Survey:
-    """The survey of several partitions."""
-    return fold(add, surveys)
+    found = list(answers)
+    return next((one for one in found if isinstance(one, DataError)), None) or added(found)
 
 
 def without_sample(survey: Survey) -> Survey:

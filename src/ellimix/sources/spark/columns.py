@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pyspark.sql.pandas.functions import pandas_udf
 
-from ellimix.records import Detail, Rows
+from ellimix.records import Rows
 
-Answer = Callable[[Rows, Detail | None], NDArray[Any]]
+Answer = Callable[[Rows], NDArray[Any]]
 TYPES: Final = {"i": "bigint", "f4": "float", "f8": "double"}
 
 
@@ -22,7 +22,7 @@ def column_function(answer: Answer, one: NDArray[Any]) -> Any:
     Parameters
     ----------
     answer : callable
-        From rows (n, d) and None.
+        From rows (n, d).
     one : ndarray
         What it says of one row.
     """
@@ -35,8 +35,9 @@ def column_function(answer: Answer, one: NDArray[Any]) -> Any:
         rows = np.empty((len(columns[0]), len(columns)), dtype)
         for j, column in enumerate(columns):
             rows[:, j] = column
-        found = answer(rows, None)
+        found = answer(rows)
         return pd.Series(list(found) if several else found)
 
     scored.__annotations__ = {"columns": pd.Series, "return": pd.Series}  # which Spark looks at
-    return pandas_udf(scored, returnType=f"array<{kind}>" if several else kind)
+    made: Any = pandas_udf  # its overloads know no such function
+    return made(scored, returnType=f"array<{kind}>" if several else kind)

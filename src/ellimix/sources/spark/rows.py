@@ -99,7 +99,8 @@ class SparkRows:
             wanted.append(_column(self.origin, self.weights).cast("double"))
         pack = partial(packed_batches, weighted=self.weighted, dtype=self.dtype)
         with asked_of(self.origin):
-            return self.origin.select(*wanted).mapInArrow(pack, PACKED).rdd
+            found = self.origin.select(*wanted).mapInArrow(pack, PACKED).rdd
+        return found.map(as_bytes)
 
     def with_columns(self, names: tuple[str, ...]) -> SparkRows:
         """The same rows with other columns."""
@@ -119,14 +120,14 @@ class SparkRows:
         Parameters
         ----------
         answer : callable
-            From rows (n, d) and None: integers (n,), or numbers (n,) or (n, k).
+            From rows (n, d): integers (n,), or numbers (n,) or (n, k).
 
         Raises
         ------
         DataError
             The DataFrame has a column of that name.
         """
-        one = np.asarray(answer(np.zeros((1, self.n_features), self.dtype), None))
+        one = np.asarray(answer(np.zeros((1, self.n_features), self.dtype)))
         name = ADDED[one.dtype.kind, one.ndim]
         if name in self.origin.columns:
             raise DataError(
@@ -188,6 +189,11 @@ def packed_batches(batches: Iterable[Any], weighted: bool, dtype: np.dtype[Any])
         for values, weight in pieces_of(columns, weighted, dtype):
             parts = [arrow.array([part], arrow.binary()) for part in (values, weight)]
             yield arrow.RecordBatch.from_arrays(parts, names=["piece", "weight"])
+
+
+def as_bytes(row: Piece) -> Piece:
+    """A row's pieces as Python's bytes: as they come from the JVM they are slow to unpack."""
+    return tuple(None if part is None else bytes(part) for part in row)
 
 
 def pieces_here(reader: SparkRows, partitions: Any) -> Iterator[Piece]:

@@ -33,10 +33,8 @@ from ellimix.sources.partitions import (
     Piece,
     Sums,
     joined,
-    totalled,
     without_sample,
 )
-from ellimix.sources.passing import added
 from ellimix.sources.spark.jobs import asked_of
 from ellimix.sources.spark.rows import SparkRows, pieces_here
 from ellimix.sources.stream import StreamSource
@@ -140,14 +138,16 @@ class SparkSource(OutsideSource):
     def reduce(self, step: Step) -> tuple[SufficientStatistics, ...]:
         """The sums of all rows: over partitions, and then in groups where they are large."""
         size = _bytes_of(step(Block(np.zeros((1, self.n_features), self.dtype), None)))
-        total: tuple[SufficientStatistics, ...] = self._combined(Sums(step), added, size)
+        total: tuple[SufficientStatistics, ...] | None = self._total(Sums(step), size)
+        if total is None:
+            raise DataError(f"{self.where} has no rows.")
         return total
 
     def surveyed(self, size: int, seed: int) -> Survey | None:
         """The survey of all rows: one job."""
         row = self.n_features * self.dtype.itemsize + 24  # with key, number and weight
-        found: Survey | None = self._combined(Look(size, seed), totalled, size * row)
-        return found
+        found: tuple[Survey] | None = self._total(Look(size, seed), size * row)
+        return None if found is None else found[0]
 
     def take(self, index: NDArray[np.intp]) -> Rows:
         """The rows with these numbers: one job, from which they alone come here."""
@@ -185,18 +185,13 @@ class SparkSource(OutsideSource):
         _raise_from(found)
         return found
 
-    def _combined(
-        self,
-        work: Callable[[StreamSource], Any],
-        combined: Callable[[list[Any]], Any],
-        size: int,
-    ) -> Any:
-        """What all partitions say together, from answers of so many bytes each."""
+    def _total(self, work: Callable[[StreamSource], Any], size: int) -> Any:
+        """The sum of what partitions say, of so many bytes each."""
         with asked_of(self.reader.origin):
             answers = self._answers(work)
             while (count := answers.getNumPartitions()) > GROUP and count * size > GATHERED:
-                answers = _grouped(answers, count, combined)
-            found = joined(answers.collect(), combined)
+                answers = _grouped(answers, count)
+            found = joined(answers.collect())
         _raise_from([found])
         return found
 
@@ -248,11 +243,10 @@ def _bytes_of(statistics: Sequence[SufficientStatistics]) -> int:
     return sum(int(s.n.nbytes + s.s1.nbytes + s.s2.nbytes + s.center.nbytes) for s in statistics)
 
 
-def _grouped(answers: Any, count: int, combined: Callable[[list[Any]], Any]) -> Any:
-    """Answers of consecutive partitions combined, in their order: one level of the tree."""
+def _grouped(answers: Any, count: int) -> Any:
+    """Sums of consecutive partitions added, in their order: one level of the tree."""
     numbered = answers.mapPartitionsWithIndex(_numbered)
-    groups = numbered.partitionBy(-(-count // GROUP), _group_of)
-    return groups.mapPartitions(partial(_joined, combined))
+    return numbered.partitionBy(-(-count // GROUP), _group_of).mapPartitions(_added)
 
 
 def _numbered(number: int, answers: Iterable[Any]) -> Iterator[tuple[int, Any]]:
@@ -263,8 +257,6 @@ def _group_of(number: int) -> int:
     return number // GROUP
 
 
-def _joined(
-    combined: Callable[[list[Any]], Any], found: Iterable[tuple[int, Any]]
-) -> Iterator[Any]:
+def _added(found: Iterable[tuple[int, Any]]) -> Iterator[Any]:
     in_order = sorted(found, key=lambda pair: pair[0])
-    yield joined([answer for _, answer in in_order], combined)
+    yield joined(answer for _, answer in in_order)
