@@ -10,30 +10,63 @@ from uuid import uuid4
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
+from pyspark.logger import PySparkLogger
 
-from ellimix.errors import DataError
+from ellimix.errors import DataError, RowsLost
 
 WHERE: Final = "the Spark DataFrame"
+LOGGERS: Final = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
 
 
 @contextmanager
-def asked_of(frame: Any, what: str = "") -> Iterator[None]:
-    """Context of Spark's answers: interrupts cancel its jobs, and errors become a sentence."""
+def asked_of(frame: Any, what: str = "", during_fit: bool = False) -> Iterator[None]:
+    """Context of Spark's answers: interrupts cancel its jobs, and errors become a sentence.
+
+    Parameters
+    ----------
+    frame : pyspark.sql.DataFrame
+    what : str
+        What of it is asked, for messages.
+    during_fit : bool
+        Whether the rows were read before, so that what fails now is the cluster.
+
+    Raises
+    ------
+    DataError
+        Spark failed.
+    RowsLost
+        It failed during a fit, which then ends with the best parameters so far.
+    """
     context = frame.sparkSession.sparkContext
     tag = f"ellimix-{uuid4().hex}"
     try:
-        context.addJobTag(tag)
-        yield
+        with _quiet():
+            context.addJobTag(tag)
+            yield
     except KeyboardInterrupt:
         context.cancelJobsWithTag(tag)
         raise
     except (Py4JError, PySparkException) as error:
-        named = f"{what} {WHERE}".strip()
-        raise DataError(f"Spark failed on {named}: {cause_of(str(error))}") from None
+        sentence = f"Spark failed on {f'{what} {WHERE}'.strip()}: {cause_of(str(error))}"
+        raise (RowsLost if during_fit else DataError)(sentence) from None
     finally:
         if context._jsc is not None:
             with suppress(Py4JError):
                 context.removeJobTag(tag)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Context without pyspark's own record of an error, which holds all of Java's stack."""
+    loggers = [PySparkLogger.getLogger(name) for name in LOGGERS]
+    before = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        yield
+    finally:
+        for logger, disabled in zip(loggers, before, strict=True):
+            logger.disabled = disabled
 
 
 def cause_of(text: str) -> str:
@@ -49,15 +82,16 @@ def cause_of(text: str) -> str:
     ... \tat org.apache.spark.Task.run(Task.java:1)''')
     'ZeroDivisionError: division by zero.'
     """
-    python = re.search(r"Traceback \(most recent call last\):\n((?:[ \t].*\n|\n)*)(\S.*)", text)
-    if python is not None and "\nTraceback" not in text[python.end() :]:
-        cause = python[2]
+    _, found, trace = text.partition("Traceback (most recent call last):")
+    if found:  # of a task's Python; what follows in Java only carries it
+        told = [line for line in trace.partition("\n\tat ")[0].splitlines() if line[:1].strip()]
     else:
-        blocks = re.findall(r"\n(?!Traceback)(\w[\w.]*(?:Error|Exception|Interrupt)\b.*)", text)
-        caused = re.findall(r"Caused by: (?:[\w.$]+: )?(.+)", text)
-        lines = [line for line in text.splitlines() if line.strip()]
-        cause = (caused or blocks or lines or ["it gave no reason"])[-1 if caused else 0]
-    cause = cause.strip().rstrip(".")
+        told = re.findall(r"Caused by: (?:[\w.$]+: )?(.+)", text)
+        told = (
+            told or [line for line in text.splitlines() if "occurred while calling" not in line][:1]
+        )
+    cause = told[-1] if told else "it gave no reason"
+    cause = re.sub(r"[;,]? *line \d+ pos \d+;?$", "", cause.strip(": ")).rstrip(" .;")
     remedy = ""
     if "No module named" in cause:
         remedy = " Spark's workers need ellimix with its extra 'spark': see PYSPARK_PYTHON."

@@ -97,6 +97,7 @@ class SparkRows:
         wanted = [_column(self.origin, name).cast(kind) for name in self.columns]
         if self.weights is not None:
             wanted.append(_column(self.origin, self.weights).cast("double"))
+        wanted = [column.alias(f"c{j}") for j, column in enumerate(wanted)]  # names may hold dots
         pack = partial(packed_batches, weighted=self.weighted, dtype=self.dtype)
         with asked_of(self.origin):
             found = self.origin.select(*wanted).mapInArrow(pack, PACKED).rdd

@@ -180,14 +180,14 @@ class SparkSource(OutsideSource):
 
     def _asked(self, work: Callable[[StreamSource], Any]) -> list[Any]:
         """What every partition says, in order."""
-        with asked_of(self.reader.origin):
+        with asked_of(self.reader.origin, during_fit=self.held is not None):
             found: list[Any] = self._answers(work).collect()
         _raise_from(found)
         return found
 
     def _total(self, work: Callable[[StreamSource], Any], size: int) -> Any:
         """The sum of what partitions say, of so many bytes each."""
-        with asked_of(self.reader.origin):
+        with asked_of(self.reader.origin, during_fit=self.held is not None):
             answers = self._answers(work)
             while (count := answers.getNumPartitions()) > GROUP and count * size > GATHERED:
                 answers = _grouped(answers, count)
