@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
 import signal
 import sys
 import threading
+import time
 from dataclasses import fields, replace
 
 import numpy as np
@@ -87,7 +89,8 @@ def frames(spark, tmp_path_factory):
         if holes not in made:
             X, weight = table(holes=holes)
             folder = tmp_path_factory.mktemp("rows")
-            out = pd.DataFrame(X, columns=NAMES).assign(w=weight, part=np.arange(len(X)) % 2)
+            part = np.arange(len(X)) * PARTITIONS // len(X)
+            out = pd.DataFrame(X, columns=NAMES).assign(w=weight, part=part)
             for i, index in enumerate(np.array_split(np.arange(len(X)), PARTITIONS)):
                 part = out.iloc[index].reset_index(drop=True)
                 written = part.to_parquet if i % 2 else lambda path, p=part: _with_nan(p, path)
@@ -115,6 +118,7 @@ def column(frame, name):
 
 
 def stored(spark):
+    gc.collect()  # exceptions of tests before hold what they saw
     return len(spark.sparkContext._jsc.getPersistentRDDs())
 
 
@@ -174,7 +178,7 @@ def test_the_sample_and_the_order_of_rows_are_those_of_memory(frames):
     np.testing.assert_array_equal(source.sample.rows, drawn.rows)
     np.testing.assert_array_equal(source.sample.weight, drawn.weight)
     assert source.n_rows == 3000
-    assert source.told.nothing == 1
+    assert source.told.nothing == np.isnan(X).all(axis=1).sum() > 1
     blocks = list(source.blocks())
     np.testing.assert_array_equal(np.concatenate([block.rows for block in blocks]), X)
     np.testing.assert_array_equal(np.concatenate([block.weight for block in blocks]), counts)
@@ -201,14 +205,10 @@ def test_float32_stays_float32(spark, frames):
 def test_partitions_without_rows_and_no_rows_at_all(spark, frames):
     X, _ = table()
     sdf = frames(0.0)
-    few = rows(sdf, columns=NAMES, where="a > 100 or (part = 1 and a > 4)").source()
-    looked = few.looked_at(100, 0)
-    assert looked.n_rows == int(((X[:, 0] > 4) & (np.arange(3000) % 2 == 1)).sum())
-    inside = X[X[:, 0] > 4]
-    nothing = sdf.where("a > 1e9").repartition(3)
-    parts = nothing.union(sdf.where("a > 4")).union(nothing)
-    some = rows(parts, columns=NAMES).source().looked_at(100, 0)
-    assert 0 in some.held.lengths
+    inside = np.concatenate([X[600:1200], X[2400:]])
+    inside = inside[inside[:, 0] > 4]
+    some = rows(sdf, columns=NAMES, where="part in (1, 4) and a > 4").source().looked_at(100, 0)
+    assert some.held.lengths[0] == some.held.lengths[2] == some.held.lengths[3] == 0
     assert some.n_rows == len(inside)
     np.testing.assert_array_equal(some.take(np.arange(len(inside))), inside)
     potentials = random_potentials(np.random.default_rng(1), 2, 3, Factor.FULL, Moment.FULL)
@@ -316,15 +316,16 @@ def test_scores_are_those_of_memory(spark, frames):
 
 def test_answers_are_a_column_more(spark, frames):
     X, _ = table(holes=0.1)
-    model = em.GaussianMixture(2, random_state=0).fit(pd.DataFrame(X, columns=NAMES))
+    given = pd.DataFrame(X, columns=NAMES)
+    model = em.GaussianMixture(2, random_state=0).fit(given)
     sdf = frames(0.1)
     found = model.predict(sdf)
     assert found.columns == [*sdf.columns, "prediction"]  # others stay; the model knows its own
     found = model.score_samples(model.predict_proba(found))
-    np.testing.assert_array_equal(column(found, "prediction"), model.predict(X))
+    np.testing.assert_array_equal(column(found, "prediction"), model.predict(given))
     shares = column(found, "probability")
-    np.testing.assert_allclose(shares, model.predict_proba(X), rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(column(found, "log_density"), model.score_samples(X), rtol=1e-12)
+    np.testing.assert_allclose(shares, model.predict_proba(given), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(column(found, "log_density"), model.score_samples(given), rtol=1e-12)
     with pytest.raises(DataError, match="has a column 'prediction' already"):
         model.predict(model.predict(sdf))
 
@@ -341,7 +342,7 @@ def test_a_udf_for_columns_and_for_sql(spark, frames):
     spark.udf.register("log_density", em.spark_udf(model.mixture_, "score_samples"))
     sdf.createOrReplaceTempView("given")
     told = spark.sql("select log_density(a, b, c) l from given where part = 0")
-    np.testing.assert_allclose(column(told, "l"), model.score_samples(X[::2]), rtol=1e-12)
+    np.testing.assert_allclose(column(told, "l"), model.score_samples(X[:600]), rtol=1e-12)
 
 
 # errors
@@ -432,16 +433,20 @@ def test_ctrl_c_keeps_the_best_parameters_and_the_session(spark, frames, monkeyp
     def pressed(source, step):
         passes.append(stored(spark))
         if len(passes) == 3:
-            threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+            threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+            list(source.each(lambda block: time.sleep(60)))
         return reduce(source, step)
 
     monkeypatch.setattr(spark_source.SparkSource, "reduce", pressed)
+    begun = time.monotonic()
     model = em.GaussianMixture(2, **start(), tol=0.0, max_iter=1000)
     with pytest.warns(FitWarning, match="interrupted"):
         model.fit(em.rows(sdf, columns=NAMES, memory=0))
     assert model.report_.status is Status.INTERRUPTED
-    assert 2 <= model.n_iter_ <= len(passes) < 100
-    assert passes[0] == 1
+    assert model.n_iter_ == 2
+    assert passes == [1, 1, 1]
     assert np.isfinite(model.means_).all()
-    assert sdf.count() == 3000  # the session goes on
+    assert sdf.count() == 3000  # the session goes on, with cores that are free
+    assert not spark.sparkContext.statusTracker().getActiveJobsIds()
+    assert time.monotonic() - begun < 50.0
     assert stored(spark) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -57,16 +58,22 @@ def asked_of(frame: Any, what: str = "", during_fit: bool = False) -> Iterator[N
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Context without pyspark's own record of an error, which holds all of Java's stack."""
+    """Context without records of errors by pyspark and py4j, which hold all of Java's stack."""
     loggers = [PySparkLogger.getLogger(name) for name in LOGGERS]
     before = [logger.disabled for logger in loggers]
+    logging.root.addFilter(_not_of_py4j)
     for logger in loggers:
         logger.disabled = True
     try:
         yield
     finally:
+        logging.root.removeFilter(_not_of_py4j)
         for logger, disabled in zip(loggers, before, strict=True):
             logger.disabled = disabled
+
+
+def _not_of_py4j(record: logging.LogRecord) -> bool:
+    return "py4j" not in record.pathname
 
 
 def cause_of(text: str) -> str:
