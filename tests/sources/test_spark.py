@@ -138,6 +138,12 @@ def assert_same_fit(left, right):
     assert abs(left.lower_bound_ - right.lower_bound_) < 1e-12
 
 
+def _lost(block):
+    if block.rows.shape[0] > 1:  # of a partition, not the one row whose sums are measured
+        raise OSError("the executor is gone")
+    return ()
+
+
 def start():
     return {
         "weights_init": [0.5, 0.5],
@@ -409,6 +415,21 @@ def test_tasks_that_fail_tell_their_cause_alone(spark, frames, capfd):
     with pytest.raises(RowsLost, match=r"RuntimeError: no room\.$"):
         list(source.each(fails))
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_cluster_that_fails_during_a_fit_ends_it_with_what_it_has(spark, frames, monkeypatch):
+    passes, reduce = [], spark_source.SparkSource.reduce
+
+    def failing(source, step):
+        passes.append(step)
+        return reduce(source, step if len(passes) < 4 else _lost)
+
+    monkeypatch.setattr(spark_source.SparkSource, "reduce", failing)
+    model = em.GaussianMixture(2, **start(), tol=0.0)
+    with pytest.warns(FitWarning, match=r"Spark failed on .*OSError: the executor is gone\."):
+        model.fit(em.rows(frames(0.0), columns=NAMES, memory=0))
+    assert model.report_.status is Status.LOST
+    assert model.n_iter_ == 3
 
 
 def test_the_cause_is_found_in_what_spark_says():
