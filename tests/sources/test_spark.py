@@ -138,12 +138,6 @@ def assert_same_fit(left, right):
     assert abs(left.lower_bound_ - right.lower_bound_) < 1e-12
 
 
-def _lost(block):
-    if block.rows.shape[0] > 1:  # of a partition, not the one row whose sums are measured
-        raise OSError("the executor is gone")
-    return ()
-
-
 def start():
     return {
         "weights_init": [0.5, 0.5],
@@ -420,9 +414,14 @@ def test_tasks_that_fail_tell_their_cause_alone(spark, frames, capfd):
 def test_a_cluster_that_fails_during_a_fit_ends_it_with_what_it_has(spark, frames, monkeypatch):
     passes, reduce = [], spark_source.SparkSource.reduce
 
+    def lost(block):
+        if block.rows.shape[0] > 1:  # not the one row by which sums are measured
+            raise OSError("the executor is gone")
+        return ()
+
     def failing(source, step):
         passes.append(step)
-        return reduce(source, step if len(passes) < 4 else _lost)
+        return reduce(source, step if len(passes) < 4 else lost)
 
     monkeypatch.setattr(spark_source.SparkSource, "reduce", failing)
     model = em.GaussianMixture(2, **start(), tol=0.0)

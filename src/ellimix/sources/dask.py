@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from itertools import chain
-from typing import Any, final
+from typing import Any, TypeVar, final
 from uuid import uuid4
 
 from ellimix.errors import MissingExtra, RowsLost
 from ellimix.sources.memory import LAYOUT_BYTES
 
+T = TypeVar("T")
 Graph = dict[Any, Any]
 
 HOMES = ("dask", "dask_expr")
@@ -80,12 +82,21 @@ def dask_module(name: str = "") -> Any:
 
 
 def parts_of(collection: Any) -> Tasks:
-    """A collection's optimised graph, and the keys of its partitions in order."""
-    (lean,) = dask_module().optimize(collection)
-    keys = lean.__dask_keys__()
+    """A collection's optimised graph, and the keys of its partitions in order.
+
+    `dask.optimize` is not asked for it: it forgets what was persisted.
+    """
+    if hasattr(collection, "optimize"):  # dataframes
+        lean = collection.optimize()
+        graph, keys = lean.__dask_graph__(), lean.__dask_keys__()
+        given = graph
+    else:
+        given, keys = collection.__dask_graph__(), collection.__dask_keys__()
+        graph = collection.__dask_optimize__(given, keys)
     while keys and isinstance(keys[0], list):
         keys = list(chain.from_iterable(keys))
-    return Tasks(lean.__dask_graph__(), keys)
+    gone = [key for key in keys if key not in graph]  # persisted partitions as they are
+    return Tasks(dict(graph) | {key: given[key] for key in gone}, keys)
 
 
 def named(what: str) -> str:
@@ -105,20 +116,20 @@ def sent(graph: Graph, step: Any) -> str:
 
 def computed(graph: Graph, keys: list[Any], where: str) -> list[Any]:
     """The values of some tasks."""
-    found: list[Any] = _watched(dask_module().compute, Tasks(graph, keys), where)
-    return found
+    run = dask_module("base").get_scheduler(collections=[Tasks(graph, keys)])
+    return list(_watched(lambda: run(graph, keys), where))
 
 
 def persisted(tasks: Tasks, where: str) -> Tasks:
     """The tasks with their values kept, where they are computed."""
-    kept: Tasks = _watched(dask_module().persist, tasks, where)
+    kept: Tasks = _watched(lambda: dask_module().persist(tasks)[0], where)
     return kept
 
 
-def _watched(run: Callable[..., Any], tasks: Tasks, where: str) -> Any:
-    """What `dask.compute` or `dask.persist` gives, or `RowsLost`."""
+def _watched(run: Callable[[], Any], where: str) -> Any:
+    """What a run gives, or `RowsLost`."""
     try:
-        return run(tasks)[0]
+        return run()
     except _losses() as error:
         said = (str(error) or "no details").splitlines()[0]
         raise RowsLost(
@@ -141,11 +152,95 @@ def _losses() -> tuple[type[BaseException], ...]:
     )
 
 
-def room_for(collection: Any) -> int:
-    """Bytes that rows may take where a collection is computed."""
+def balanced(tasks: Tasks, sizes: Sequence[int], where: str) -> Tasks:
+    """Kept values, of which some move so that each worker has its share for its threads.
+
+    Tasks run where their rows are, so a pass takes as long as the worker with the most rows. The
+    worker that is done first with a partition gets the next one: on busy machines that is no share.
+
+    Parameters
+    ----------
+    tasks : Tasks
+        That were `persisted`.
+    sizes : sequence of int
+        Of their values.
+    where : str
+        What messages call the rows.
+    """
+    client = _client(tasks)
+    if client is None:
+        return tasks
+    futures = [tasks.graph[key] for key in tasks.keys]
+    _watched(lambda: import_module("distributed").wait(futures), where)
+    found = client.who_has(futures)
+    threads = client.nthreads()
+    homes = [next(iter(found.get(future.key, ())), "") for future in futures]
+    graph, keys, name = dict(tasks.graph), list(tasks.keys), named("moved")
+    for worker, moving in moves(homes, sizes, threads).items():
+        wanted = Tasks(
+            {keys[i]: graph[keys[i]] for i in moving}
+            | {(name, i): (itself, keys[i]) for i in moving},
+            [(name, i) for i in moving],
+        )
+        there = partial(client.persist, wanted, workers=[worker], allow_other_workers=True)
+        kept = _watched(there, where)
+        for i in moving:
+            del graph[keys[i]]
+            keys[i] = (name, i)
+            graph[keys[i]] = kept.graph[keys[i]]
+    return Tasks(graph, keys)
+
+
+def moves(
+    homes: Sequence[str], sizes: Sequence[int], threads: Mapping[str, int]
+) -> dict[str, list[int]]:
+    """Which values move to which worker, so that the largest load of a thread gets small.
+
+    Examples
+    --------
+    >>> from ellimix.sources.dask import moves
+    >>> moves(["a", "a", "a", "b"], [5, 5, 5, 5], {"a": 1, "b": 1})
+    {'b': [0]}
+    """
+    at = list(homes)
+    load = dict.fromkeys(threads, 0)
+    for home, size in zip(homes, sizes, strict=True):
+        if home in load:
+            load[home] += size
+    while len(load) > 1:
+        most = max(load, key=lambda w: load[w] / threads[w])
+        least = min(load, key=lambda w: load[w] / threads[w])
+        top = load[most] / threads[most]
+        may = [i for i, home in enumerate(at) if home == most]
+        may = [i for i in may if (load[least] + sizes[i]) / threads[least] < top and sizes[i]]
+        if not may:
+            break
+        i = max(may, key=lambda i: (sizes[i], -i))
+        at[i] = least
+        load[most], load[least] = load[most] - sizes[i], load[least] + sizes[i]
+    out: dict[str, list[int]] = {}
+    for i, (home, now) in enumerate(zip(homes, at, strict=True)):
+        if home != now:
+            out.setdefault(now, []).append(i)
+    return out
+
+
+def itself(value: T) -> T:
+    """The value, where it is wanted."""
+    return value
+
+
+def _client(collection: Any) -> Any:
+    """The client of the cluster on which a collection is computed; None on a local scheduler."""
     get = dask_module("base").get_scheduler(collections=[collection])
     client = getattr(get, "__self__", None)
-    if client is None or not hasattr(client, "scheduler_info"):
+    return client if hasattr(client, "scheduler_info") else None
+
+
+def room_for(collection: Any) -> int:
+    """Bytes that rows may take where a collection is computed."""
+    client = _client(collection)
+    if client is None:
         return LAYOUT_BYTES
     shown = client.scheduler_info()["workers"].values()
     left = [

@@ -15,9 +15,19 @@ from ellimix.errors import DataError
 from ellimix.records import Block, Rows, SufficientStatistics
 from ellimix.sources import portions
 from ellimix.sources.base import Step
-from ellimix.sources.dask import Graph, Tasks, computed, named, persisted, room_for, sent
+from ellimix.sources.dask import (
+    Graph,
+    Tasks,
+    balanced,
+    computed,
+    itself,
+    named,
+    persisted,
+    room_for,
+    sent,
+)
 from ellimix.sources.outside import OutsideSource
-from ellimix.sources.portions import Making, Portion, grouped
+from ellimix.sources.portions import Making, grouped
 from ellimix.sources.survey import Survey
 
 if TYPE_CHECKING:
@@ -26,6 +36,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 FAN_IN = 8  # sums that one task adds
+PORTION_VALUES = 1 << 19  # 4 MiB: a task costs Dask about as much as a pass over a tenth of it
 COPIES = 2  # of the rows: as they are, and as an engine lays them out
 FETCHED_BYTES = 64 << 20  # that come to this process at once
 
@@ -79,7 +90,8 @@ class DaskSource(OutsideSource):
         """The same rows in blocks that suit an engine.
 
         They are laid out once, on the workers, if rows and layouts take at most half of the memory
-        that the workers have left (2 GiB on a local scheduler), else anew in every pass.
+        that the workers have left (2 GiB on a local scheduler), else anew in every pass. Some move
+        then, so that each worker has its share.
         """
         if self.engine == engine:
             return self
@@ -91,19 +103,20 @@ class DaskSource(OutsideSource):
         graph, made = cut._made(engine)
         keys = [(named("rows"), i) for i in range(len(made))]
         tasks = Tasks(graph | dict(zip(keys, made, strict=True)), keys)
-        return replace(cut, held=persisted(tasks, self.where))
+        kept = persisted(tasks, self.where)
+        return replace(cut, held=balanced(kept, self._sizes, self.where))
 
     def blocks(self) -> Iterator[Block]:
         """The blocks, in order; some portions come to this process at a time."""
         graph, wanted = self._portions()
-        row = max(self.n_features * self.dtype.itemsize, 1)
-        sizes = [row * sum(self.reader.lengths[a:b]) for a, b in self._groups]
+        row = self.n_features * self.dtype.itemsize
+        sizes = [row * count for count in self._sizes]
         first = 0
         while first < len(wanted):
             last, size = first + 1, sizes[first]
             while last < len(wanted) and size + sizes[last] <= FETCHED_BYTES:
                 size, last = size + sizes[last], last + 1
-            for portion in self._each_of(graph, wanted[first:last], _itself):
+            for portion in self._each_of(graph, wanted[first:last], itself):
                 yield from portion.blocks()
             first = last
 
@@ -132,7 +145,7 @@ class DaskSource(OutsideSource):
         """The rows with these indices, which alone come to this process."""
         graph, wanted = self._portions()
         order = np.argsort(index, kind="stable")
-        ends = np.cumsum([sum(self.reader.lengths[a:b]) for a, b in self._groups])
+        ends = np.cumsum(self._sizes)
         cuts = np.searchsorted(index[order], [0, *ends])
         name, keys = named("take"), []
         for i, portion in enumerate(wanted):
@@ -147,8 +160,13 @@ class DaskSource(OutsideSource):
 
     @property
     def _groups(self) -> list[tuple[int, int]]:
-        """Partitions that make a portion together."""
-        return grouped(self.reader.lengths, self.size)
+        """Partitions that make a portion together: small ones, which move for it."""
+        return grouped(self.reader.lengths, PORTION_VALUES // self.n_features)
+
+    @property
+    def _sizes(self) -> list[int]:
+        """Rows of each portion."""
+        return [sum(self.reader.lengths[first:last]) for first, last in self._groups]
 
     def _portions(self, raw: bool = False) -> tuple[Graph, list[Any]]:
         """A graph, and the tasks or keys of the portions; `raw` with weights as they came."""
@@ -174,7 +192,7 @@ class DaskSource(OutsideSource):
         self, graph: Graph, wanted: Sequence[Any], call: Callable[..., Any], *more: Any
     ) -> list[Any]:
         """What a function says of each portion."""
-        name = named(call.__name__.strip("_"))
+        name = named(call.__name__)
         keys = [(name, i) for i in range(len(wanted))]
         tasks = {key: (call, part, *more) for key, part in zip(keys, wanted, strict=True)}
         return computed(graph | tasks, keys, self.where)
@@ -193,7 +211,3 @@ class DaskSource(OutsideSource):
             for i, key in enumerate(keys):
                 graph[key] = (portions.added, below[i * FAN_IN : (i + 1) * FAN_IN])
         return computed(graph, keys, self.where)[0] if keys else None
-
-
-def _itself(portion: Portion) -> Portion:
-    return portion

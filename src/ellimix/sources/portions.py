@@ -251,8 +251,8 @@ def answers(part: Any, picked: Picked, answer: bytes) -> NDArray[Any]:
 def grouped(counts: Sequence[int], least: int) -> list[tuple[int, int]]:
     """Consecutive parts that are taken together, as pairs (first, last + 1), by shape alone.
 
-    A task costs about as much as a small block, so parts join until they have `least` rows. Parts
-    without rows join, too, and are alone only where no part has any.
+    A task costs as much as some work on rows, so parts join until they have `least`. Parts without
+    rows join, too, and are alone only where no part has any.
 
     Examples
     --------

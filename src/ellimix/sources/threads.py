@@ -57,24 +57,28 @@ class _Held:
     """BLAS at one thread for as long as some thread of this process wants it.
 
     The limit is the process's: of threads that overlap the first one sets it and the last one lifts
-    it. Were each to restore what it found, the limit of one would outlast the other.
+    it. Were each to restore what it found, the limit of one would outlast the other. A thread kept
+    for it does both: threadpoolctl lets only that thread lift a limit which set it.
     """
 
     def __init__(self) -> None:
         self._lock, self._holders = Lock(), 0
+        self._keeper: ThreadPoolExecutor | None = None
         self._limit: AbstractContextManager[object] | None = None
 
     def take(self) -> None:
         with self._lock:
+            if self._keeper is None:
+                self._keeper = ThreadPoolExecutor(1, thread_name_prefix="ellimix-blas")
             if self._holders == 0:
-                self._limit = _controller().limit(limits=1, user_api="blas")
+                self._limit = self._keeper.submit(one_blas_thread).result()
             self._holders += 1
 
     def give(self) -> None:
         with self._lock:
             self._holders -= 1
-            if self._holders == 0 and self._limit is not None:
-                self._limit.__exit__(None, None, None)
+            if self._holders == 0 and self._limit is not None and self._keeper is not None:
+                self._keeper.submit(self._limit.__exit__, None, None, None).result()
                 self._limit = None
 
 
@@ -103,25 +107,21 @@ def _late_controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Context in which BLAS uses one thread, in the whole process."""
-    held = _blas
-    held.take()
-    try:
-        yield
-    finally:
-        held.give()
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Context in which BLAS uses one thread."""
+    context: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
+    return context
 
 
 @contextmanager
 def one_core() -> Iterator[None]:
     """Context in which this thread uses no others: for a task among many that run at once."""
-    token = _alone.set(True)
+    token, held = _alone.set(True), _blas
+    held.take()
     try:
-        with one_blas_thread():
-            yield
+        yield
     finally:
+        held.give()
         _alone.reset(token)
 
 
