@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ellimix.estimators.recorder import Recorder
     from ellimix.estimators.search import GaussianMixtureSearch
     from ellimix.estimators.select import select
+    from ellimix.estimators.spark import spark_udf
     from ellimix.inference.priors import Prior
     from ellimix.labelling import write_labels
     from ellimix.online.report import StreamReport
@@ -68,6 +69,7 @@ _HOMES = {
     "federate": "ellimix.estimators.federating",
     "merge": "ellimix.estimators.merging",
     "select": "ellimix.estimators.select",
+    "spark_udf": "ellimix.estimators.spark",
     "Mixture": "ellimix.density.mixture",
     "MixturePosterior": "ellimix.density.posterior",
     "FitReport": "ellimix.report",
@@ -143,6 +145,7 @@ __all__ = [
     "rows",
     "save",
     "select",
+    "spark_udf",
     "write_labels",
 ]
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
 
 from ellimix.density.mixture import Mixture
-from ellimix.records import Detail, Rows
+from ellimix.records import Rows
 from ellimix.selection.combining import ClusterTree, combine
 from ellimix.sources.base import Source
 from ellimix.sources.knowledge import Known
@@ -27,10 +25,11 @@ class ClusterLevel:
     clusters_: ClusterTree
 
     @abstractmethod
-    def _answered(
-        self, X: Any, known: Known, answer: Callable[[Rows, Detail | None], NDArray[Any]]
-    ) -> NDArray[Any]:
-        """What `answer` says of rows of the fitted columns, and of what else is known of them."""
+    def _answered(self, X: Any, known: Known, method: str, tree: ClusterTree | None = None) -> Any:
+        """What the mixture says of rows of the fitted columns, and of what else is known of them.
+
+        `method` is a name among `ellimix.estimators.answers.ANSWERS`.
+        """
 
     @abstractmethod
     def _source(self, X: Any, sample_weight: Any, known: Known) -> Source:
@@ -113,7 +112,8 @@ class ClusterLevel:
         -------
         labels : ndarray of int of shape (n,)
             -1 for noise, where the mixture has a noise component. Of a Dask collection, a Dask
-            array that is not computed yet.
+            array that is not computed yet; of a Spark DataFrame, it with one column more,
+            ``prediction``, that is not computed yet.
 
         Raises
         ------
@@ -129,21 +129,8 @@ class ClusterLevel:
         >>> model.predict([[-1.0], [5.0]])
         array([0, 1])
         """
-        tree = self._clusters(level)
-
-        mixture = self._mixture_alone()
-
-        def labels(rows: Rows, detail: Detail | None) -> NDArray[np.int64]:
-            if tree is None:
-                return mixture.predict(rows, detail)
-            found = tree.responsibilities(mixture.responsibilities(rows, detail))
-            best = np.asarray(found.argmax(axis=1), dtype=np.int64)
-            if tree.noise:
-                best[best == found.shape[1] - 1] = -1
-            return best
-
-        found: NDArray[np.int64] = self._answered(X, known, labels)
-        return found
+        labels: NDArray[np.int64] = self._answered(X, known, "predict", self._clusters(level))
+        return labels
 
     def predict_proba(
         self,
@@ -165,7 +152,8 @@ class ClusterLevel:
         -------
         responsibilities : ndarray of shape (n, k) or (n, n_clusters)
             Rows sum to 1. A noise component has one more column, the last. Of a Dask collection, a
-            Dask array that is not computed yet.
+            Dask array that is not computed yet; of a Spark DataFrame, it with one column more,
+            ``probability``, of arrays.
 
         Raises
         ------
@@ -181,23 +169,8 @@ class ClusterLevel:
         >>> model.predict_proba([[2.0]])
         array([[0.5, 0.5]])
         """
-        tree = self._clusters(level)
-
-        mixture = self._mixture_alone()
-
-        def shares(rows: Rows, detail: Detail | None) -> Rows:
-            found: Rows = mixture.responsibilities(rows, detail)
-            if tree is not None:
-                found = tree.responsibilities(found)
-            return found.astype(np.float32) if rows.dtype == np.float32 else found
-
-        found: Rows = self._answered(X, known, shares)
+        found: Rows = self._answered(X, known, "predict_proba", self._clusters(level))
         return found
-
-    def _mixture_alone(self) -> Mixture:
-        """The mixture without the estimator: it may be sent to other machines."""
-        check_is_fitted(self)
-        return self.mixture_
 
     def _clusters(self, level: str) -> ClusterTree | None:
         """The tree by which labels are given; None for components."""

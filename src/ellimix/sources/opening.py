@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, final, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from ellimix.errors import DataError
+from ellimix.errors import DataError, MissingExtra
 from ellimix.records import Rows
 from ellimix.sources.arrays import mapped, open_arrays
 from ellimix.sources.arrow import FEATHER, gives_stream, open_files, open_stream
@@ -58,6 +58,7 @@ class ByFile(Protocol):
 
 WILD: Final = "*?["
 TABLES: Final = ("pandas", "polars")  # in memory: scikit-learn's checks know them
+SPARK: Final = "pyspark"
 ON_DISK: Final = ("h5py", "zarr")
 
 
@@ -184,7 +185,7 @@ def rows(
     memory: int | str | None = None,
     threads: int | None = None,
 ) -> RowStream:
-    """Rows of files, arrays on disk, Dask collections, Arrow streams or functions, for `fit`.
+    """Rows of files, arrays on disk, Dask, Spark, Arrow streams or functions, for `fit`.
 
     Parameters
     ----------
@@ -196,6 +197,7 @@ def rows(
         - A zarr or HDF5 array, or a memory map: anything with ``shape`` (n, d), ``dtype`` and
           slices of rows.
         - A Dask array or dataframe; it stays on its cluster.
+        - A Spark DataFrame: passes run on its cluster (``pip install 'ellimix[spark]'``).
         - A function without arguments that returns an iterable of arrays (m, d), or of pairs of
           an array and row weights; it is called once a pass.
     columns : sequence of str or int, optional
@@ -205,14 +207,15 @@ def rows(
         series of weights, in the same partitions.
     where : str, sequence of triples, or pyarrow expression, optional
         Which rows count: ``"year >= 2020 and kind == 'a'"``, or ``[("year", ">=", 2020)]``. Row
-        groups of Parquet files that cannot hold such rows are not read.
+        groups of Parquet files that cannot hold such rows are not read. Of a Spark DataFrame, a
+        condition as in Spark SQL, or a Column.
     memory : int or str, optional
         Rows that take no more are read into memory once, and then are as an array. By default
         ``"256 MiB"``, and ``"1 MiB"`` for rows on other machines. With 0 they are read anew in
         every pass, or stay where they are, however few they are.
     threads : int, optional
-        Threads of a pass; by default the cores that this process may use. Not for Dask, whose
-        workers have their own.
+        Threads of a pass; by default the cores that this process may use. Not for Dask and
+        Spark, whose workers have their own.
 
     Returns
     -------
@@ -267,6 +270,7 @@ def is_stream(X: Any) -> bool:
         return False
     return (
         is_dask(X)
+        or _is_spark(X)
         or _is_path(X)
         or _is_once(X)
         or gives_stream(X)
@@ -368,6 +372,14 @@ def _open_dask(origin: Any, asked: Asked) -> Reader:
     return open_dask(origin, asked.columns, asked.weights)
 
 
+def _open_spark(origin: Any, asked: Asked) -> Reader:
+    try:
+        from ellimix.sources.spark.rows import open_spark
+    except ModuleNotFoundError as error:  # pyspark comes without pandas and pyarrow
+        raise MissingExtra(str(error.name), "spark") from error
+    return open_spark(origin, asked.columns, asked.weights, asked.where)
+
+
 def _refuse_once(origin: Any, _: Asked) -> Reader:
     raise DataError(
         f"A {type(origin).__name__} can be read once, and a fit reads rows many times: pass a "
@@ -385,6 +397,14 @@ def _is_path(origin: Any) -> bool:
     return isinstance(origin, str | PathLike)
 
 
+def _has_stream(origin: Any) -> bool:
+    return hasattr(origin, "__arrow_c_stream__")
+
+
+def _is_spark(origin: Any) -> bool:
+    return type(origin).__module__.split(".")[0] == SPARK
+
+
 def _is_array(origin: Any) -> bool:
     sliced = (
         hasattr(origin, "shape") and hasattr(origin, "dtype") and hasattr(origin, "__getitem__")
@@ -400,6 +420,7 @@ def _is_function(origin: Any) -> bool:
 OPENERS: Final[list[tuple[Callable[[Any], bool], Callable[[Any, Asked], Reader]]]] = [
     (is_dask, _open_dask),
     (_is_path, _open_paths),
+    (_is_spark, _open_spark),  # has an Arrow stream, too, which would bring all rows here
     (_is_once, _refuse_once),
     (gives_stream, _open_stream),
     (_is_array, _open_array),

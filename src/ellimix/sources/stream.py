@@ -31,12 +31,15 @@ class StreamSource(OutsideSource):
     reader : Reader
     by_column : bool
         Whether blocks are laid out column by column, as compiled engines like them.
+    first : int
+        Number of the first row: not 0 where these are one part of more rows.
     survey, tile, threads :
         As for `OutsideSource`.
     """
 
     reader: Reader
     by_column: bool = False
+    first: int = 0
 
     @property
     def where(self) -> str:
@@ -76,15 +79,15 @@ class StreamSource(OutsideSource):
 
     def _given(self) -> Iterator[Block]:
         """The blocks with the weights that rows came with, whatever is observed of them."""
-        start = 0
+        start = self.first
         for rows, weight in self._cut(self.reader.chunks(self.size)):
             yield Block(rows, weight, start)
             start += rows.shape[0]
         known = self.survey.rows if self.survey is not None else self.known_rows
-        if known is not None and known != start:
+        if known is not None and known != start - self.first:
             raise DataError(
-                f"{self.where} had {known:,} rows, and now {start:,}: rows must not change during "
-                "a fit."
+                f"{self.where} had {known:,} rows, and now {start - self.first:,}: rows must not "
+                "change during a fit."
             )
 
     def each(self, step: Callable[[Block], T]) -> Iterator[T]:
