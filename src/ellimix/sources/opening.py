@@ -397,10 +397,6 @@ def _is_path(origin: Any) -> bool:
     return isinstance(origin, str | PathLike)
 
 
-def _has_stream(origin: Any) -> bool:
-    return hasattr(origin, "__arrow_c_stream__")
-
-
 def _is_spark(origin: Any) -> bool:
     return type(origin).__module__.split(".")[0] == SPARK
 
