@@ -255,6 +255,7 @@ def open_files(
     if layout is not None and where is not None:
         raise DataError("where= needs Parquet, Feather or an Arrow stream: text has no types yet.")
     schema = schema_of(first, layout)
+    filter_of(where, schema, name)  # what is wrong with it is told before the first pass
     chosen = chosen_columns(schema, columns, weights, name)
     kinds = tuple(kind_of_column(schema, column, name) for column in chosen)
     found = ArrowFiles(tuple(paths), chosen, kinds, weights, name, where, layout=layout)
@@ -271,6 +272,7 @@ def open_stream(
     """The reader of an object with an Arrow C stream."""
     name = f"the {type(origin).__name__}"
     schema = stream_schema(origin)
+    filter_of(where, schema, name)
     chosen = chosen_columns(schema, columns, weights, name)
     kinds = tuple(kind_of_column(schema, column, name) for column in chosen)
     known = getattr(origin, "num_rows", None) if where is None else None
