@@ -277,7 +277,10 @@ def test_few_rows_and_many_have_the_same_start(spark, frames):
     model.fit(X)
     assert_same_fit(few, model)
     many = em.GaussianMixture(2, random_state=0, tol=1e-6)
-    many.fit(em.rows(frames(0.0), columns=NAMES, memory=0))
+    seen = []
+    many.fit(em.rows(frames(0.0), columns=NAMES, memory=0).watched(seen.append))
+    assert [told.number for told in seen] == list(range(1, many.n_iter_ + 3))  # one scores
+    assert {(told.done, told.total, told.ended) for told in seen} == {(3000, 3000, True)}
     assert_same_fit(many, model)  # its sample is all rows
     assert not hasattr(many, "labels_")
     assert stored(spark) == 0
@@ -343,6 +346,16 @@ def test_a_udf_for_columns_and_for_sql(spark, frames):
     sdf.createOrReplaceTempView("given")
     told = spark.sql("select log_density(a, b, c) l from given where part = 0")
     np.testing.assert_allclose(column(told, "l"), model.score_samples(X[:600]), rtol=1e-12)
+
+
+def test_components_are_combined_where_the_rows_are(frames):
+    X, _ = table(holes=0.1)
+    model = em.GaussianMixture(4, random_state=0).fit(X)
+    for rule in ("entropy", "demp"):
+        expected = model.combine(X, rule=rule)
+        found = model.combine(em.rows(frames(0.1), columns=NAMES, memory=0), rule=rule)
+        np.testing.assert_array_equal(found.labels_of_components(), expected.labels_of_components())
+        np.testing.assert_allclose(found.values, expected.values, rtol=1e-9)
 
 
 # errors
@@ -425,9 +438,10 @@ def test_a_cluster_that_fails_during_a_fit_ends_it_with_what_it_has(spark, frame
 
     monkeypatch.setattr(spark_source.SparkSource, "reduce", failing)
     model = em.GaussianMixture(2, **start(), tol=0.0)
-    with pytest.warns(FitWarning, match=r"Spark failed on .*OSError: the executor is gone\."):
+    told = r"Spark failed on .*OSError: the executor is gone\..* after 3 iterations"
+    with pytest.raises(DataError, match=told):
         model.fit(em.rows(frames(0.0), columns=NAMES, memory=0))
-    assert model.report_.status is Status.LOST
+    assert model.report_.status is Status.BROKEN_OFF
     assert model.n_iter_ == 3
 
 

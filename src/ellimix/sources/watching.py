@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, final
@@ -97,3 +98,17 @@ class Meter:
                 last = now
                 self._tell(PassProgress(number, done, total, now - began))
         self._tell(PassProgress(number, done, total, perf_counter() - began, True))
+
+    @contextmanager
+    def elsewhere(self, rows: int | None) -> Iterator[None]:
+        """Context of a pass on other machines, which is told of at its end.
+
+        Parameters
+        ----------
+        rows : int or None
+            All rows, where it is known how many there are.
+        """
+        self.passes += 1
+        number, began = self.passes, perf_counter()
+        yield
+        self._tell(PassProgress(number, rows or 0, rows, perf_counter() - began, True))

@@ -14,6 +14,7 @@ from ellimix.engines.incomplete import suited
 from ellimix.errors import DataError
 from ellimix.records import Array, Block, Factor
 from ellimix.sources.base import Source
+from ellimix.sources.memory import MemorySource
 from ellimix.sources.threads import one_blas_thread
 
 # Responsibilities up to so many bytes are kept: merging k components then costs one pass over the
@@ -57,8 +58,10 @@ class Posteriors:
             belongs[list(components), cluster] = 1.0
         single = len(members) == k and bool((belongs == np.eye(k)).all())
 
-        def run(block: Block) -> Array:
-            shares = self._shares(engine, block)
+        mixture, kept = self.mixture, self.kept if self._small else None
+
+        def run(block: Block) -> Array:  # without the source: it may be sent to where rows are
+            shares = _shares(mixture, engine, block, kept)
             weight = np.ones(shares.shape[0]) if block.weight is None else block.weight
             return step(shares if single else shares @ belongs, weight)
 
@@ -70,7 +73,8 @@ class Posteriors:
 
     @property
     def _small(self) -> bool:
-        return self.source.n_rows * self.mixture.n_components * 8 <= KEPT_BYTES
+        size = self.source.n_rows * self.mixture.n_components * 8
+        return isinstance(self.source, MemorySource) and size <= KEPT_BYTES
 
     def _engine(self) -> Engine:
         k = self.mixture.n_components
@@ -79,14 +83,15 @@ class Posteriors:
         engine = choose("auto", self.source.n_rows, self.source.n_features, k, full, passes)
         return suited(engine, self.source)
 
-    def _shares(self, engine: Engine, block: Block) -> Array:
-        found = self.kept.get(block.start)
-        if found is not None:
-            return found
-        shares = engine.posterior(self.mixture.potentials, block, True).responsibilities
-        if shares is None:
-            raise AssertionError("all responsibilities were asked for")
-        shares = np.ascontiguousarray(shares[:, : self.mixture.n_components])
-        if self._small:
-            self.kept[block.start] = shares
-        return shares
+
+def _shares(mixture: Mixture, engine: Engine, block: Block, kept: dict[int, Array] | None) -> Array:
+    """The components' responsibilities for the rows of a block, which `kept` may hold or shall."""
+    if kept is not None and block.start in kept:
+        return kept[block.start]
+    shares = engine.posterior(mixture.potentials, block, True).responsibilities
+    if shares is None:
+        raise AssertionError("all responsibilities were asked for")
+    shares = np.ascontiguousarray(shares[:, : mixture.n_components])
+    if kept is not None:
+        kept[block.start] = shares
+    return shares

@@ -36,7 +36,7 @@ def asked_of(frame: Any, what: str = "", during_fit: bool = False) -> Iterator[N
     DataError
         Spark failed.
     RowsLost
-        It failed during a fit, which then ends with the best parameters so far.
+        It failed on rows that it held; the fit then keeps the best parameters so far.
     """
     context = frame.sparkSession.sparkContext
     tag = f"ellimix-{uuid4().hex}"

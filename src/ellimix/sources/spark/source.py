@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar, final
@@ -152,6 +152,15 @@ class SparkSource(OutsideSource):
     def _partitions(self) -> Any:
         return self.reader.partitions() if self.held is None else self.held.pieces
 
+    @contextmanager
+    def _job(self) -> Iterator[None]:
+        """Context of one pass."""
+        with ExitStack() as stack:
+            if self.meter is not None:
+                stack.enter_context(self.meter.elsewhere(self.known_rows))
+            stack.enter_context(asked_of(self.reader.origin, during_fit=self.held is not None))
+            yield
+
     def _answers(self, work: Callable[[StreamSource], Any]) -> Any:
         """The RDD of what each partition says; nothing runs yet."""
         lengths = None if self.held is None else self.held.lengths
@@ -160,14 +169,14 @@ class SparkSource(OutsideSource):
 
     def _asked(self, work: Callable[[StreamSource], Any]) -> list[Any]:
         """What every partition says, in order."""
-        with asked_of(self.reader.origin, during_fit=self.held is not None):
+        with self._job():
             found: list[Any] = self._answers(work).collect()
         _raise_from(found)
         return found
 
     def _total(self, work: Callable[[StreamSource], Any], size: int) -> Any:
         """The sum of what partitions say, of so many bytes each."""
-        with asked_of(self.reader.origin, during_fit=self.held is not None):
+        with self._job():
             answers = self._answers(work)
             while (count := answers.getNumPartitions()) > GROUP and count * size > GATHERED:
                 answers = _grouped(answers, count)
