@@ -11,17 +11,19 @@ from matplotlib.patches import Rectangle
 
 from ellimix.plots import scene as s
 from ellimix.plots.canvas import escaped
+from ellimix.plots.interactive import SYMBOLS
 from ellimix.plots.interactive import escaped as html_escaped
 
 
 def on_axes(panel, ax):
     """The axes hold each mark of the panel, in order."""
     marks, d = panel.marks, 3 if panel.solid else 2
-    lines = [line for line in ax.lines if line.get_marker() in ("None", "", None)]
+    lines = [line for line in ax.lines if line.get_marker() not in ("|", "_")]
     for mark, line in zip(only(marks, s.Line), lines, strict=True):
         data = line.get_data_3d() if d == 3 else line.get_data()
         np.testing.assert_array_equal(np.column_stack(data), mark.xy)
         assert line.get_color() == mark.color
+        assert line.get_marker() == (mark.marker or "None")
     clouds = [
         c for c in ax.collections if type(c).__name__ in ("PathCollection", "Path3DCollection")
     ]
@@ -123,7 +125,10 @@ def _taken(panel, mark, traces, figure):
         case s.Line():
             at = np.column_stack([getattr(trace, name) for name in names])
             np.testing.assert_array_equal(at, mark.xy)
-            assert (trace.mode, trace.line.color) == ("lines", mark.color)
+            mode = "lines+markers" if mark.marker else "lines"
+            assert (trace.mode, trace.line.color) == (mode, mark.color)
+            if mark.marker and not panel.solid:
+                assert trace.marker.symbol == SYMBOLS[mark.marker]
         case s.Band():
             np.testing.assert_array_equal(trace.y, [*mark.lower, *mark.upper[::-1]])
         case s.Bars():

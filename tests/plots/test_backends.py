@@ -31,6 +31,7 @@ FLAT = s.Panel(
         s.Line(
             np.array([[0.0, 0.0], [np.nan, np.nan], [1.0, 2.0]]), dash="dot", label="_" + HOSTILE
         ),
+        s.Line(XY[:5], "#D55E00", dash="dash", label="marked", marker="^"),
         s.Rug(XY[:5, 0]),
         s.Rug(XY[:4, 1], "y", "#009E73"),
         s.Text((0.5, 0.5), HOSTILE, bold=True, align="left", offset=(3.0, -4.0)),
@@ -130,6 +131,10 @@ def test_axes_are_what_the_record_says():
     layout = interactive.figure(s.Scene((LOG,))).layout
     assert layout.xaxis.type == "log"
     np.testing.assert_allclose(layout.xaxis.range, [0.0, 1.0])
+    upright = s.Panel((s.Line(XY),), x=s.Axis(ticks=GRID[:2], names=("a", "b"), upright=True))
+    ax = canvas.draw(s.Scene((upright,)))[0]
+    assert [t.get_rotation() for t in ax.get_xticklabels()] == [90.0, 90.0]
+    assert interactive.figure(s.Scene((upright,))).layout.xaxis.tickangle == -90
     plain = canvas.draw(s.Scene((PLAIN,)))[0]
     assert plain.get_aspect() == 1.0
     assert not plain.axison

@@ -36,8 +36,20 @@ def grid(most=6):
 
 
 def named(ax):
-    """Families' lines, by their labels."""
-    return {line.get_label(): line for line in ax.lines if line.get_label() in FAMILIES}
+    """Families' lines, by the legend's entries."""
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert set(labels) <= set(FAMILIES)
+    return dict(zip(labels, ax.lines, strict=True))
+
+
+def rings(ax):
+    """Clouds that are outlines alone."""
+    return [cloud for cloud in ax.collections if cloud.get_facecolor().size == 0]
+
+
+def noted(ax):
+    """What stands below the picture."""
+    return ax.figure.get_supxlabel()
 
 
 def test_a_line_each_family_with_its_values_best_first():
@@ -60,18 +72,19 @@ def test_the_best_is_ringed_and_named_and_the_scale_is_readable():
     cells = grid()
     ax = em.plots.selection_plot(cells)
     best, value = order(cells, "bic")[0], values(cells, "bic")
-    (ring,) = (line for line in ax.lines if line.get_markersize() == 14)
-    assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (cells[best].n_components, value[best])
+    (ring,) = rings(ax)
+    assert ring.get_sizes() == 14**2
+    assert ring.get_offsets().tolist() == [[cells[best].n_components, value[best]]]
     assert ax.texts[0].get_text() == f"{cells[best].family}, 3: {value[best]:,.1f}"
     low, high = ax.get_ylim()
     above = int((value > high).sum())
     assert 0 < above < len(cells) / 4
-    assert f"{above} of 84 cells lie above" in ax.get_xlabel()
+    assert noted(ax) == f"{above} of 84 cells lie above."
     assert low < value.min()
     without = [cell for cell in cells if cell.family != "EII"]
     even = em.plots.selection_plot(without)
     assert even.get_ylim()[1] > values(without, "bic").max()  # no need to leave any out
-    assert even.get_xlabel() == "number of components"
+    assert (even.get_xlabel(), noted(even)) == ("number of components", "")
 
 
 def test_cells_that_are_not_ok_are_hollow_and_do_not_stretch_the_axis():
@@ -87,12 +100,13 @@ def test_cells_that_are_not_ok_are_hollow_and_do_not_stretch_the_axis():
     ]
     ax = em.plots.selection_plot([*cells, *bad])
     assert ax.get_ylim() == plain
-    hollow = [x for x in ax.lines if x.get_markerfacecolor() == "white" and x.get_xdata().size]
-    points = {(int(x), y) for line in hollow for x, y in zip(*line.get_data(), strict=True)}
-    assert points == {(8, plain[0]), (7, values(bad[:2], "bic")[1])}
-    assert best == ax.lines[-1].get_ydata()[0]  # the ring
-    assert "2 hollow: never chosen" in ax.get_xlabel()
-    assert "2 without a value" in ax.get_xlabel()
+    *hollow, ring = rings(ax)
+    points = {tuple(point) for cloud in hollow for point in cloud.get_offsets().tolist()}
+    edge = plain[0] + 0.025 * (plain[1] - plain[0])
+    assert points == {(8, edge), (7, values(bad[:2], "bic")[1])}
+    assert best == ring.get_offsets()[0, 1]
+    assert "2 hollow, never chosen." in noted(ax)
+    assert "2 without a value." in noted(ax)
 
 
 def test_a_cell_that_is_not_ok_interrupts_the_line():

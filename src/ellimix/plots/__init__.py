@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from ellimix.plots.clusters import ClustersDisplay, clusters
 from ellimix.plots.combining import entropy_plot, merge_tree
+from ellimix.plots.convergence import ConvergenceDisplay
 from ellimix.plots.density import DensityDisplay
 from ellimix.plots.display import Display
 from ellimix.plots.kinds import BACKENDS, KINDS, plot
 from ellimix.plots.normal import posterior_plot
 from ellimix.plots.pairs import PairsDisplay
 from ellimix.plots.posterior import posterior_intervals_plot
+from ellimix.plots.responsibilities import ResponsibilitiesDisplay
 from ellimix.plots.scene import Scene
-from ellimix.plots.selection import selection_plot, slope_plot
+from ellimix.plots.selection import SelectionDisplay, selection_plot
+from ellimix.plots.slope import slope_plot
+from ellimix.plots.uncertainty import UncertaintyDisplay
+from ellimix.plots.profile import ProfileDisplay
 
 __all__ = [
     "BACKENDS",
     "KINDS",
     "ClustersDisplay",
+    "ConvergenceDisplay",
     "DensityDisplay",
     "Display",
     "PairsDisplay",
+    "ResponsibilitiesDisplay",
     "Scene",
+    "SelectionDisplay",
+    "UncertaintyDisplay",
+    "ProfileDisplay",
     "clusters",
     "entropy_plot",
     "merge_tree",

@@ -29,6 +29,7 @@ RUG = 0.012  # where ticks for rows with one value lie, as a share of the axes
 THIN = ("+", "x")  # markers of lines
 ENTRIES = 15  # of a legend in one column
 SHARPNESS = 100.0  # dots an inch of a film
+LINE_MARKER = 5.0  # diameter of the markers of a line, in points
 
 
 def new_axes() -> Axes:
@@ -150,6 +151,8 @@ def _axis(ax: Any, name: str, axis: s.Axis) -> None:
         put("lim")(*axis.limits)
     if axis.whole:
         _whole_numbers(getattr(ax, f"{name}axis"))
+    if axis.upright:
+        ax.tick_params(axis=name, labelrotation=90.0)
     if axis.ticks is not None:
         put("ticks")(axis.ticks, None if axis.names is None else [*map(escaped, axis.names)])
 
@@ -172,7 +175,7 @@ def _points(ax: Any, mark: s.Points, order: float) -> None:
 def _line(ax: Any, mark: s.Line, order: float) -> None:
     ax.plot(
         *mark.xy.T, color=mark.color, lw=mark.width, ls=DASHES[mark.dash], alpha=mark.opacity,
-        zorder=order,
+        zorder=order, marker=mark.marker or None, markersize=LINE_MARKER,
     )  # fmt: skip
 
 
@@ -269,7 +272,10 @@ def _key(mark: Any) -> Any:
                 markeredgecolor=mark.swatch, markeredgewidth=edge,
             )  # fmt: skip
         case s.Line():
-            return Line2D([], [], color=mark.color, lw=mark.width, ls=DASHES[mark.dash])
+            return Line2D(
+                [], [], color=mark.color, lw=mark.width, ls=DASHES[mark.dash],
+                marker=mark.marker or None, markersize=LINE_MARKER,
+            )  # fmt: skip
         case _:
             return Patch(color=mark.color, alpha=mark.opacity)
 

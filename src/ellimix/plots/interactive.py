@@ -25,6 +25,7 @@ SYMBOLS = {
 }  # fmt: skip
 SOLIDS = {"s": "square", "D": "diamond", "P": "cross", "X": "x", "+": "cross", "x": "x"}  # in 3-D
 PIXEL = 96.0 / 72.0  # of a point
+LINE_MARKER = 5.0  # diameter of the markers of a line, in points
 MANY = 5000  # points, from which on the graphics card draws them
 MARGIN = 0.04  # about what is drawn, as a share
 
@@ -60,7 +61,8 @@ def figure(scene: s.Scene) -> Figure:
     single = len(titles) == 1
     out = make_subplots(
         scene.rows, scene.columns, specs=rows, subplot_titles=None if single else titles,
-        horizontal_spacing=0.3 / (scene.columns + 1), vertical_spacing=0.3 / (scene.rows + 1),
+        horizontal_spacing=(0.5 if _beside(scene) else 0.3) / (scene.columns + 1),
+        vertical_spacing=0.3 / (scene.rows + 1),
     )  # fmt: skip
     width, height = scene.figure_size
     title = escaped(scene.title) or (titles[0] if single else "")
@@ -79,6 +81,15 @@ def figure(scene: s.Scene) -> Figure:
         if panel is not None:
             _Drawing(out, panel, divmod(at, scene.columns), single).draw()
     return out
+
+
+def _beside(scene: s.Scene) -> bool:
+    """Whether a legend or a colour bar stands between two panels."""
+    return any(
+        panel is not None and (at + 1) % scene.columns
+        and (panel.color_bar is not None or (panel.legend or s.Legend()).place == "outside")
+        for at, panel in enumerate(scene.panels)
+    )  # fmt: skip
 
 
 def escaped(words: str) -> str:
@@ -177,6 +188,8 @@ def _axis(axis: s.Axis) -> dict[str, Any]:
         out |= {"tickmode": "array", "tickvals": axis.ticks}
         if axis.names is not None:
             out["ticktext"] = [escaped(name) for name in axis.names]
+    if axis.upright:
+        out |= {"tickangle": -90}
     if axis.whole:
         out |= {"tickformat": "d"}
     return out
@@ -212,8 +225,13 @@ def _points(to: _Drawing, mark: s.Points) -> None:
 def _line(to: _Drawing, mark: s.Line) -> None:
     line = {"color": mark.color, "width": mark.width * PIXEL, "dash": mark.dash}
     kind = "scatter3d" if to.panel.solid else "scatter"
+    look: dict[str, Any] = {"mode": "lines"}
+    if mark.marker:
+        symbol = (SOLIDS if to.panel.solid else SYMBOLS).get(mark.marker, "circle")
+        marker = {"symbol": symbol, "size": LINE_MARKER * PIXEL, "color": mark.color}
+        look = {"mode": "lines+markers", "marker": marker}
     xy = _coordinates(mark.xy)
-    to.add(kind, mark, mode="lines", line=line, opacity=mark.opacity, connectgaps=False, **xy)
+    to.add(kind, mark, line=line, opacity=mark.opacity, connectgaps=False, **look, **xy)
 
 
 def _band(to: _Drawing, mark: s.Band) -> None:

@@ -9,15 +9,29 @@ from typing import Any, Final, TypeVar
 from ellimix.errors import DataError
 from ellimix.plots import interactive
 from ellimix.plots.clusters import ClustersDisplay
+from ellimix.plots.convergence import ConvergenceDisplay
 from ellimix.plots.density import DensityDisplay
 from ellimix.plots.display import Display
 from ellimix.plots.pairs import PairsDisplay
+from ellimix.plots.profile import ProfileDisplay
+from ellimix.plots.responsibilities import ResponsibilitiesDisplay
+from ellimix.plots.selection import SelectionDisplay
+from ellimix.plots.uncertainty import UncertaintyDisplay
 
 Value = TypeVar("Value")
 
-KINDS: Final[Mapping[str, type[Display]]] = MappingProxyType(
-    {kind.name: kind for kind in (ClustersDisplay, DensityDisplay, PairsDisplay)}
+_ALL: Final[tuple[type[Display], ...]] = (
+    ClustersDisplay,
+    DensityDisplay,
+    PairsDisplay,
+    UncertaintyDisplay,
+    SelectionDisplay,
+    ConvergenceDisplay,
+    ResponsibilitiesDisplay,
+    ProfileDisplay,
 )
+
+KINDS: Final[Mapping[str, type[Display]]] = MappingProxyType({kind.name: kind for kind in _ALL})
 
 
 def _matplotlib(kind: type[Display], model: Any, X: Any, ax: Any, options: Any) -> Display:

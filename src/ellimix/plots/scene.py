@@ -76,6 +76,8 @@ class Line:
     dash : {"solid", "dash", "dot", "dashdot"}
     label : str
     opacity : float
+    marker : str
+        Filled markers at the corners, as those of `Points`; none where empty.
     """
 
     xy: Array
@@ -84,6 +86,7 @@ class Line:
     dash: Dash = "solid"
     label: str = ""
     opacity: float = 1.0
+    marker: str = ""
 
 
 @final
@@ -244,6 +247,8 @@ class Axis:
         What stands at the ticks.
     whole : bool
         Ticks at whole numbers alone.
+    upright : bool
+        What stands at the ticks is written from below to above: names along x that are many.
     """
 
     label: str = ""
@@ -252,6 +257,7 @@ class Axis:
     ticks: Array | None = None
     names: tuple[str, ...] | None = None
     whole: bool = False
+    upright: bool = False
 
 
 @final

@@ -68,3 +68,25 @@ def rows_of(mixture: Mixture, X: Any) -> Array:
             f"X has infinite values in {count:,} rows: remove them, or set them to NaN."
         )
     return rows
+
+
+def needed(mixture: Mixture, X: Any, kind: str) -> Array:
+    """The rows as `rows_of`, for a kind that draws nothing without.
+
+    Raises
+    ------
+    DataError
+        There are none, or what `rows_of` raises.
+    """
+    rows = rows_of(mixture, X)
+    if not len(rows):
+        came = "none came" if X is None else "X has none"
+        raise DataError(f"The kind '{kind}' draws rows, but {came}: pass X, of shape (n, d).")
+    return rows
+
+
+def whole_number(name: str, value: Any, least: int = 1) -> int:
+    """An option that is a whole number. Raises DataError where it is not, or is too small."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise DataError(f"{name} is a whole number of at least {least}, but {value!r} came.")
+    return int(value)
