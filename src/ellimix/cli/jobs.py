@@ -54,7 +54,7 @@ def fit_file(options: FitOptions, console: Console) -> FileSummary:
     if options.plot is not None:
         check_picture(options.plot)
     table = read_table(options.data, options.columns, options.weights)
-    summary = _fit(table, options)
+    summary = fit_table(table, options)
     if options.plot is not None:
         from ellimix.plots import clusters
 
@@ -169,7 +169,8 @@ def asked_for(components: int | None, covariance: str, seed: int) -> Asked:
     )
 
 
-def _fit(table: Table, options: FitOptions) -> FileSummary:
+def fit_table(table: Table, options: FitOptions) -> FileSummary:
+    """The search over a table's rows, and what it found."""
     source = MemorySource(table.rows, table.weight)
     asked = asked_for(options.components, options.covariance, options.seed)
     asked = replace(asked, engine=options.engine, noise=options.noise, prior=options.prior)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "MARKERS", "PALETTE", "as_svg", "check_format", "check_installed", "draw", "film", "integer_ticks", "new_axes", "new_grid",
-    "new_row", "save_figure", "use_files_only",
+    "MARKERS", "PALETTE", "as_svg", "check_format", "check_installed", "draw", "film",
+    "integer_ticks", "new_axes", "new_grid", "new_row", "save_figure", "use_files_only",
 ]  # fmt: skip
 
 DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from inspect import signature
+from types import NoneType
 from typing import Any, Final, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ellimix.estimators.bayesian_mixture import BayesianGaussianMixture
 from ellimix.estimators.gaussian_mixture import GaussianMixture
@@ -77,24 +79,24 @@ def literal(value: Any) -> str:
     >>> literal(["EEE", None]), literal(np.float64(0.5)), literal(np.eye(2))
     ("['EEE', None]", '0.5', 'np.array([[1.0, 0.0], [0.0, 1.0]])')
     """
-    match value:
-        case None | bool() | int() | str() | range():
-            return repr(value)
-        case np.generic():
-            return literal(value.item())
-        case float():
-            return repr(value) if np.isfinite(value) else f'float("{value}")'
-        case list():
-            return f"[{', '.join(map(literal, value))}]"
-        case tuple():
-            return f"({', '.join(map(literal, value))}{',' * (len(value) == 1)})"
-        case np.ndarray() if value.size <= MOST_NUMBERS:
-            return f"np.array({literal(value.tolist())})"
-        case Prior():
-            return f"em.Prior({_fields(value)})"
-        case Guard():
-            return f"Guard({_fields(value)})"
+    for kinds, write in WRITERS:
+        if isinstance(value, kinds):
+            return write(value)
     raise Unwritten(type(value).__name__)
+
+
+def _float(value: float) -> str:
+    return repr(value) if np.isfinite(value) else f'float("{value}")'
+
+
+def _tuple(value: tuple[Any, ...]) -> str:
+    return f"({', '.join(map(literal, value))}{',' * (len(value) == 1)})"
+
+
+def _array(value: NDArray[Any]) -> str:
+    if value.size > MOST_NUMBERS:
+        raise Unwritten(f"ndarray, of shape {value.shape}")
+    return f"np.array({literal(value.tolist())})"
 
 
 def _fields(value: Any) -> str:
@@ -104,6 +106,18 @@ def _fields(value: Any) -> str:
         if not _same(own, field.default):
             parts.append(f"{field.name}={literal(own)}")
     return ", ".join(parts)
+
+
+WRITERS: Final[tuple[tuple[Any, Callable[[Any], str]], ...]] = (
+    (np.generic, lambda value: literal(value.item())),  # first: NumPy's float64 is a float
+    (float, _float),
+    ((NoneType, bool, int, str, range), repr),
+    (list, lambda value: f"[{', '.join(map(literal, value))}]"),
+    (tuple, _tuple),
+    (np.ndarray, _array),
+    (Prior, lambda value: f"em.Prior({_fields(value)})"),
+    (Guard, lambda value: f"Guard({_fields(value)})"),
+)
 
 
 def python_call(estimator: Any, given: Sequence[str] = (), data: str = "") -> Call:
@@ -123,7 +137,7 @@ def python_call(estimator: Any, given: Sequence[str] = (), data: str = "") -> Ca
             written.append(f"{name}={literal(value)}")
         except Unwritten as error:
             written.append(f"{name}={name}")
-            notes.append(f"{name} is a {error} that has to be there: it is not written out.")
+            notes.append(f"{name}, of type {error}, has to be there: it is not written out.")
     code = " ".join(written)
     lines = ["import ellimix as em"]
     lines += ["import numpy as np"] * ("np.array(" in code)
@@ -141,13 +155,14 @@ def python_call(estimator: Any, given: Sequence[str] = (), data: str = "") -> Ca
     return Call("In Python", tuple(lines), tuple(notes))
 
 
-def _about_seed(seed: Any) -> list[str]:
-    if seed is None:
-        return [
-            "random_state was None: starts are drawn anew in each run, so that another one may end "
-            "elsewhere. Set a number for runs that repeat."
-        ]
-    return []
+def _about_seed(seed: Any) -> tuple[str, ...]:
+    if seed is not None:
+        return ()
+    text = (
+        "random_state was None: starts are drawn anew in each run, so that another one may end "
+        "elsewhere. Set a number for runs that repeat."
+    )
+    return (text,)
 
 
 def _assigned(name: str, written: Sequence[str]) -> list[str]:

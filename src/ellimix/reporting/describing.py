@@ -27,9 +27,7 @@ MOST_VALUES: Final = 8  # features in the table of rows
 def model(subject: Subject) -> Section:
     """The summary: its warnings stand above all sections."""
     alone = replace(subject.summary, warnings=())
-    html = alone.to_html(
-        style=False, max_features=MOST_FEATURES, max_components=MOST_COMPONENTS
-    )
+    html = alone.to_html(style=False, max_features=MOST_FEATURES, max_components=MOST_COMPONENTS)
     return Section("model", "The model in numbers", (Fragment(html),))
 
 

@@ -94,15 +94,12 @@ class _Kept:
 
     def with_more(self, other: _Kept, most: int) -> _Kept:
         """The first of both together; of equals the earlier rows."""
-        joined = [
-            np.concatenate(pair)
-            for pair in (
-                (self.order, other.order), (self.row, other.row), (self.values, other.values),
-                (self.shares, other.shares),
-            )
-        ]  # fmt: skip
-        first = np.lexsort((joined[1], joined[0]))[:most]
-        return _Kept(*(part[first] for part in joined))
+        order, row = np.append(self.order, other.order), np.append(self.row, other.row)
+        first = np.lexsort((row, order))[:most]
+        values = np.concatenate([self.values, other.values])[first]
+        return _Kept(
+            order[first], row[first], values, np.concatenate([self.shares, other.shares])[first]
+        )
 
 
 def look(mixture: Mixture, source: MemorySource | OutsideSource) -> Look:
@@ -139,7 +136,7 @@ def look(mixture: Mixture, source: MemorySource | OutsideSource) -> Look:
     outside = not isinstance(source, MemorySource)
     blocks = source.blocks() if isinstance(source, MemorySource) else source.in_large_blocks()
     for block in blocks:
-        key = random.random(block.rows.shape[0])
+        key: Array = random.random(block.rows.shape[0])
         total += key.size
         found = _counting(mixture, block)
         counted += found.row.size

@@ -1,4 +1,4 @@
-"""What a report needs of a stream's record, such as ``stream_`` of an estimator that followed one."""
+"""What a report needs of a stream's record, ``stream_`` of an estimator that followed one."""
 
 from __future__ import annotations
 
@@ -48,8 +48,7 @@ class Batch(Protocol):
 
     @property
     def moved(self) -> Array:
-        """How far each component's mean went, in its standard deviations, (k,); NaN where it died.
-        """
+        """How far each component's mean went, in standard deviations, (k,); NaN where it died."""
         ...
 
     @property
