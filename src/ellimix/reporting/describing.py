@@ -62,7 +62,7 @@ def profiles(subject: Subject, drawn: Mapping[str, Part]) -> Section:
     left = len(every) - len(kept)
     if left:
         caption += f" {left} component{'s' * (left != 1)} with little weight are not shown."
-    head = ("component", "weight", "rows assigned", "set apart by")
+    head = ("component", "weight", "assigned", "set apart by")
     shown = Table(caption, head, tuple(rows), ("set apart by",))
     return Section("clusters", title, (shown, *pictures))
 
@@ -86,12 +86,15 @@ def doubtful(subject: Subject, drawn: Mapping[str, Part]) -> Section:
     if not found.doubts:
         text = f"No row is in doubt: each one's component has a probability of {CERTAIN:g} or more."
         return Section("doubtful", title, (Prose(text), *pictures))
-    said = f"{found.uncertain:,} of {found.counted:,} rows have a component below {CERTAIN:g}"
+    said = (
+        f"Of {found.counted:,} rows, {found.uncertain:,} have no component of a probability of "
+        f"{CERTAIN:g} or more"
+    )
     if rows is not None:
         weighted = not math.isclose(rows.weight, found.counted, rel_tol=1e-12)
         below = numbers.total(rows.uncertain)
         what = "a weight of " + below if weighted else below
-        said += f", and {what} below {UNCERTAIN:g}"
+        said += f", and {what} none of {UNCERTAIN:g}"
     parts = (Prose(f"{said}."), _doubts(subject), *pictures)
     return Section("doubtful", title, parts)
 

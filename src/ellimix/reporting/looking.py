@@ -136,7 +136,7 @@ def look(mixture: Mixture, source: MemorySource | OutsideSource) -> Look:
     outside = not isinstance(source, MemorySource)
     blocks = source.blocks() if isinstance(source, MemorySource) else source.in_large_blocks()
     for block in blocks:
-        key: Array = random.random(block.rows.shape[0])
+        key: Array = random.random((block.rows.shape[0],))
         total += key.size
         found = _counting(mixture, block)
         counted += found.row.size

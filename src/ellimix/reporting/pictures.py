@@ -89,7 +89,7 @@ def _untitled(scene: Scene) -> Scene:
 def _components(subject: Subject) -> str:
     k = subject.mixture.n_components
     noise = " and noise" if subject.mixture.box is not None else ""
-    return f"{k} component{'s' * (k != 1)}{noise}"
+    return (f"{k} components" if k > 1 else "component") + noise
 
 
 def _clusters(subject: Subject) -> Scene:
@@ -130,7 +130,7 @@ def _uncertainty_caption(subject: Subject) -> str:
     labels = " and ".join(view(subject.mixture).labels)
     return (
         f"Where rows are uncertain, by {labels}, and how many: of the {len(rows):,} rows drawn, "
-        f"{below:,} have a most probable component of a probability below {UNCERTAIN:g}."
+        f"{below:,} have no component of a probability of {UNCERTAIN:g} or more."
     )
 
 
