@@ -78,7 +78,7 @@ class Look:
         plural = "" if self.total == 1 else "s"
         if self.n_drawn == self.total:
             return f"{self.total:,} row{plural}"
-        how = ", chosen at random" if self.n_drawn < self.counted else ""
+        how = ", chosen at random," if self.n_drawn < self.counted else ""
         return f"{self.n_drawn:,} of {self.total:,} row{plural}{how}"
 
 

@@ -27,8 +27,9 @@ from ellimix.reporting.svg import inline
 from ellimix.summary.numbers import nats
 
 SHARPNESS: Final = 90.0  # dots an inch of what is drawn point by point
-ROOM: Final = 700_000  # letters of all pictures together
-MOST_PAIRED: Final = 4  # features
+ROOM: Final = 780_000  # bytes of all pictures together: the page has at most 1 MB
+MOST_PAIRED: Final = 4  # features; one less of many components, whose ellipses take room
+MANY: Final = 6  # components
 MOST_PAIRED_ROWS: Final = 1500  # in each of the panels of pairs
 
 
@@ -72,10 +73,11 @@ def pictures(subject: Subject) -> Mapping[str, Part]:
             out[name] = Prose(f"There is no picture here. {error}")
             continue
         svg = inline(as_svg(scene, SHARPNESS), name, caption)
-        if len(svg) > room:
+        size = len(svg.encode("utf-8"))
+        if size > room:
             out[name] = Prose(f"There is no picture here: {caption} It would take too much room.")
             continue
-        room -= len(svg)
+        room -= size
         out[name] = Figure(svg, caption)
     return out
 
@@ -185,7 +187,8 @@ def _convergence_caption(subject: Subject) -> str:
 
 def _paired(subject: Subject) -> tuple[int, ...]:
     """The features that tell the components apart best, in their order."""
-    best = np.argsort(-separation(subject.mixture), kind="stable")[:MOST_PAIRED]
+    most = MOST_PAIRED - (subject.mixture.n_components > MANY)
+    best = np.argsort(-separation(subject.mixture), kind="stable")[:most]
     return tuple(sorted(int(j) for j in best))
 
 
