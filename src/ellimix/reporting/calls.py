@@ -49,12 +49,12 @@ class Unwritten(ValueError):
 
 
 def changed(estimator: Any) -> dict[str, Any]:
-    """The parameters of an estimator that are not the defaults."""
-    defaults = signature(type(estimator).__init__).parameters
+    """The parameters of an estimator that are not the defaults, in the constructor's order."""
+    given = estimator.get_params(deep=False)
     return {
-        name: value
-        for name, value in estimator.get_params(deep=False).items()
-        if not _same(value, defaults[name].default)
+        name: given[name]
+        for name, parameter in signature(type(estimator)).parameters.items()
+        if not _same(given[name], parameter.default)
     }
 
 

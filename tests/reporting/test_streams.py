@@ -1,0 +1,84 @@
+"""The section on a stream, of any record with the attributes of `reporting.streams`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from ellimix.reporting.streams import stream_of
+from report_problems import FAITHFUL, mixture_of, page_of
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    number: int
+    rows: int = 100
+    step: float = 0.5
+    fit: float = -4.0
+    expected: float | None = -4.1
+    z: float | None = 0.5
+    misfits: float | None = 0.02
+    moved: np.ndarray = field(default_factory=lambda: np.array([0.1, 0.25, np.nan]))
+    births: tuple[int, ...] = ()
+    deaths: tuple[int, ...] = ()
+    components: int = 2
+
+
+@dataclass(frozen=True)
+class Record:
+    batches: tuple[Batch, ...]
+    limit: float = 3.0
+    total: float = -0.4
+    drifted: bool = False
+
+    @property
+    def strange(self):
+        return tuple(b for b in self.batches if b.z is not None and abs(b.z) > self.limit)
+
+
+def page_with(record):
+    model = mixture_of(2).fit(FAITHFUL)
+    model.stream_ = record
+    return page_of(model, FAITHFUL)
+
+
+def test_a_stream_without_drift():
+    first = Batch(1, 272, 1.0, -4.15, None, None, None, np.zeros(2))
+    page = page_with(Record((first, Batch(2))))
+    head, *rows = page.tables["drift"][0]
+    assert head[:6] == ["batch", "rows", "step", "fit", "expected", "z"]
+    assert rows == [
+        ["1", "272", "1.000", "-4.150", "-", "-", "-", "0.00", "2", ""],
+        ["2", "100", "0.500", "-4.000", "-4.100", "0.5", "2.0%", "0.25", "2", ""],
+    ]
+    assert (
+        "There is no sign of drift over 2 batches: all z together are -0.4, and no batch is strange"
+        in page.texts["drift"]
+    )
+    assert "* marks |z| above 3.00" in page.texts["drift"]
+
+
+def test_a_stream_that_drifted():
+    late = Batch(3, z=-8.25, births=(2,), deaths=(0, 1), components=1)
+    page = page_with(Record((Batch(2), late), drifted=True, total=-6.0))
+    rows = page.tables["drift"][0][1:]
+    assert rows[1][5] == "-8.2*"
+    assert rows[1][8:] == ["1", "2 is born, 0 died, 1 died"]
+    assert "The stream drifted over 2 batches" in page.texts["drift"]
+    assert "of the batches 3 is strange" in page.texts["drift"]
+
+
+def test_of_many_batches_the_last_are_shown():
+    page = page_with(Record(tuple(Batch(j) for j in range(1, 81))))
+    rows = page.tables["drift"][0][1:]
+    assert [row[0] for row in rows] == [str(j) for j in range(31, 81)]
+    assert "30 earlier batches are not shown" in page.texts["drift"]
+
+
+def test_a_model_without_a_stream_has_no_section():
+    model = mixture_of(2).fit(FAITHFUL)
+    if stream_of(model) is not None:
+        pytest.fail("fit leaves no stream")
+    assert "drift" not in page_of(model, FAITHFUL).texts
