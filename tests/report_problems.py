@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from html import unescape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -113,6 +115,12 @@ class Page(HTMLParser):
 
     def unknown_decl(self, data):
         self.declarations.append(data)
+
+
+def code_of(page):
+    """The blocks of code of a report."""
+    blocks = re.findall(r"<code>(.*?)</code>", page.source, re.DOTALL)
+    return [unescape(block) for block in blocks]
 
 
 def page_of(model, X, **known):

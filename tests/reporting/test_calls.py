@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from html import unescape
 
 import numpy as np
 import pytest
@@ -15,15 +13,9 @@ from ellimix.errors import DataError
 from ellimix.reporting.calls import Unwritten, changed, command_call, literal, python_call
 from ellimix.selection.guard import Guard
 from ellimix.summary import numbers
-from report_problems import FAITHFUL, IRIS, MODELS, Page, mixture_of, quietly, search
+from report_problems import FAITHFUL, IRIS, MODELS, Page, code_of, mixture_of, quietly, search
 
 PLAIN, BAYES = "ellimix report DATA.csv", "ellimix fit DATA.csv --bayes"
-
-
-def code_of(page):
-    """The blocks of code of a report."""
-    blocks = re.findall(r"<code>(.*?)</code>", page.source, re.DOTALL)
-    return [unescape(block) for block in blocks]
 
 
 @pytest.fixture
