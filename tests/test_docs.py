@@ -14,7 +14,7 @@ import ellimix
 
 DOCS = Path(__file__).parents[1] / "docs"
 GALLERY = sorted((DOCS / "gallery").glob("plot_*.py"))
-MODULES = ("bayes", "plots", "datasets")  # documented name by name
+MODULES = ("bayes", "federated", "plots", "datasets")  # documented name by name
 REGISTRIES = {"covariance", "errors", "FAMILIES", "__version__"}  # spoken of in the page's text
 
 

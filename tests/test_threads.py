@@ -6,18 +6,25 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 import ellimix as em
 from ellimix.engines import ENGINES
 from ellimix.records import Factor, Moment
 from ellimix.sources import threads
 from ellimix.sources.memory import MemorySource
-from ellimix.sources.threads import available_threads, one_blas_thread, one_thread, pool
+from ellimix.sources.threads import (
+    available_threads,
+    one_blas_thread,
+    one_core,
+    one_thread,
+    pool,
+)
 from engine_problems import every_engine
 from problems import random_potentials, random_rows
 
@@ -83,6 +90,56 @@ def test_one_thread_inside_and_what_it_was_outside():
             with context():
                 assert set(blas()) == {1}
             assert blas() == before
+
+
+def test_tasks_that_overlap_hold_one_limit_until_the_last_is_over():
+    """Without this one that ends early lifts it, or one that ends late leaves it behind."""
+    controller = ThreadpoolController()
+    blas = controller.select(user_api="blas").lib_controllers
+    before = [library.num_threads for library in blas]
+    steps = [threading.Barrier(2) for _ in range(3)]
+    seen = []
+
+    def look():
+        seen.append(([library.num_threads for library in blas], available_threads()))
+
+    def first():
+        with one_core():
+            steps[0].wait(SECONDS)
+            look()
+            steps[1].wait(SECONDS)
+        steps[2].wait(SECONDS)
+
+    def second():
+        steps[0].wait(SECONDS)
+        with one_core():
+            steps[1].wait(SECONDS)
+            steps[2].wait(SECONDS)
+            look()
+
+    free(blas)
+    try:
+        for library in blas:
+            library.set_num_threads(3)
+        free(blas)
+        tasks = [threading.Thread(target=task) for task in (first, second)]
+        for task in tasks:
+            task.start()
+        for task in tasks:
+            task.join(SECONDS)
+        after = [library.num_threads for library in blas]
+    finally:
+        for library, number in zip(blas, before, strict=True):
+            library.set_num_threads(number)
+    assert seen == [([1] * len(blas), 1)] * 2
+    assert after == [3] * len(blas)
+
+
+def free(libraries):
+    """Any thread may set limits then: threadpoolctl keeps that for the one that set some."""
+    for library in libraries:
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)
 
 
 def test_a_pool_is_made_once():

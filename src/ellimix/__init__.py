@@ -20,11 +20,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ellimix import bayes, covariance, datasets, errors, plots
+    from ellimix import bayes, covariance, datasets, errors, federated, plots
+    from ellimix.checkpoint import Checkpoint
     from ellimix.covariance import FAMILIES
     from ellimix.density.mixture import Mixture
     from ellimix.density.posterior import MixturePosterior
     from ellimix.errors import (
+        BudgetSpent,
+        CheckpointError,
         DataError,
         EllimixError,
         FitFailed,
@@ -35,13 +38,18 @@ if TYPE_CHECKING:
         Status,
     )
     from ellimix.estimators.bayesian_mixture import BayesianGaussianMixture
+    from ellimix.estimators.federating import federate
     from ellimix.estimators.gaussian_mixture import GaussianMixture
     from ellimix.estimators.imputer import GaussianMixtureImputer
+    from ellimix.estimators.merging import merge
     from ellimix.estimators.recorder import Recorder
     from ellimix.estimators.search import GaussianMixtureSearch
     from ellimix.estimators.select import select
+    from ellimix.estimators.spark import spark_udf
     from ellimix.inference.priors import Prior
     from ellimix.labelling import write_labels
+    from ellimix.online.report import StreamReport
+    from ellimix.online.steps import Online
     from ellimix.persist import load, save
     from ellimix.plots.kinds import plot
     from ellimix.plots.motion import animate
@@ -52,12 +60,16 @@ if TYPE_CHECKING:
     from ellimix.trajectories import Record, Trajectory
 
 _HOMES = {
+    "Checkpoint": "ellimix.checkpoint",
     "BayesianGaussianMixture": "ellimix.estimators.bayesian_mixture",
     "GaussianMixture": "ellimix.estimators.gaussian_mixture",
     "GaussianMixtureImputer": "ellimix.estimators.imputer",
     "GaussianMixtureSearch": "ellimix.estimators.search",
     "Recorder": "ellimix.estimators.recorder",
+    "federate": "ellimix.estimators.federating",
+    "merge": "ellimix.estimators.merging",
     "select": "ellimix.estimators.select",
+    "spark_udf": "ellimix.estimators.spark",
     "Mixture": "ellimix.density.mixture",
     "MixturePosterior": "ellimix.density.posterior",
     "FitReport": "ellimix.report",
@@ -71,6 +83,8 @@ _HOMES = {
     "write_labels": "ellimix.labelling",
     "Prior": "ellimix.inference.priors",
     "animate": "ellimix.plots.motion",
+    "Online": "ellimix.online.steps",
+    "StreamReport": "ellimix.online.report",
     "load": "ellimix.persist",
     "plot": "ellimix.plots.kinds",
     "save": "ellimix.persist",
@@ -78,16 +92,21 @@ _HOMES = {
     "EllimixError": "ellimix.errors",
     "FitFailed": "ellimix.errors",
     "ModelFileError": "ellimix.errors",
+    "BudgetSpent": "ellimix.errors",
+    "CheckpointError": "ellimix.errors",
     "DataError": "ellimix.errors",
     "MissingExtra": "ellimix.errors",
     "FitWarning": "ellimix.errors",
     "ImproperPosterior": "ellimix.errors",
 }
-_MODULES = {"bayes", "covariance", "datasets", "errors", "plots"}
+_MODULES = {"bayes", "covariance", "datasets", "errors", "federated", "plots"}
 
 __all__ = [
     "FAMILIES",
     "BayesianGaussianMixture",
+    "BudgetSpent",
+    "Checkpoint",
+    "CheckpointError",
     "ClusterTree",
     "DataError",
     "EllimixError",
@@ -102,10 +121,12 @@ __all__ = [
     "Mixture",
     "MixturePosterior",
     "ModelFileError",
+    "Online",
     "Prior",
     "Record",
     "Recorder",
     "Status",
+    "StreamReport",
     "Summary",
     "Trajectory",
     "__version__",
@@ -115,12 +136,16 @@ __all__ = [
     "covariance",
     "datasets",
     "errors",
+    "federate",
+    "federated",
     "load",
+    "merge",
     "plot",
     "plots",
     "rows",
     "save",
     "select",
+    "spark_udf",
     "write_labels",
 ]
 

@@ -25,7 +25,7 @@ from ellimix.acceleration import SHAPES, Accelerator, Advice, Memory
 from ellimix.compiled import compiled_host
 from ellimix.engines.base import Engine
 from ellimix.engines.incomplete import suited
-from ellimix.errors import DegenerateFit, Status
+from ellimix.errors import BrokenOff, DataError, DegenerateFit, Status
 from ellimix.flights import Fits, Flight, Observer, Progress, Task
 from ellimix.inference.base import Parameters, chosen
 from ellimix.inference.base import stack as stack_parameters
@@ -34,7 +34,7 @@ from ellimix.report import FitReport
 from ellimix.sources.base import Source
 from ellimix.sources.threads import one_blas_thread
 
-__all__ = ["Fits", "Observer", "Progress", "Task", "report_of", "run"]
+__all__ = ["Fits", "Observer", "Progress", "Task", "go_on", "report_of", "run"]
 
 Mask = NDArray[np.bool_]
 TOO_FAR = "A row is too far from every component for its density to be a positive number."
@@ -71,8 +71,23 @@ def run(
     ------
     KeyboardInterrupt
         Interrupted before any fit had parameters.
+    BrokenOff
+        Rows could not be read on; the error has the reports of the fits as they stood.
+    DataError
+        The same before any fit had parameters.
     """
-    fits = Fits(tasks)
+    return go_on(source, engine, Fits(tasks), observe, feature_names, begun)
+
+
+def go_on(
+    source: Source,
+    engine: Engine,
+    fits: Fits,
+    observe: Observer | None = None,
+    feature_names: tuple[str, ...] | None = None,
+    begun: Callable[[Fits], object] | None = None,
+) -> list[FitReport]:
+    """Run fits from where they stand to their ends. As `run` otherwise."""
     engine = suited(engine, source)
     placed = source.placed(engine) if fits.running else source
     with one_blas_thread(), compiled_host(engine.compiled):
@@ -87,6 +102,12 @@ def run(
             if all(fit.model is None for fit in fits):
                 raise
             fits.end_all(Status.INTERRUPTED)
+        except DataError as error:
+            if all(fit.model is None for fit in fits):
+                raise
+            fits.end_all(Status.BROKEN_OFF)
+            ends = [report_of(fit, source, engine, feature_names) for fit in fits]
+            raise BrokenOff(str(error), ends) from error
     return [report_of(fit, source, engine, feature_names) for fit in fits]
 
 

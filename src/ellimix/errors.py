@@ -6,8 +6,12 @@
     |-- DegenerateFit       internal: ends one fit, becomes its Status, never leaves `em.run`
     |-- FitFailed           (ValueError) no fit in flight has parameters to return
     |-- ModelFileError      (ValueError) a file that is not a saved mixture
+    |-- CheckpointError     (ValueError) a checkpoint that a fit cannot go on from
     |-- DataError           (ValueError) rows or columns that cannot be used
+    |   |-- RowsLost        rows on other machines that cannot be had any more
+    |   `-- BrokenOff       internal: rows that could not be read on, and the fits till then
     |-- ImproperPosterior   (ValueError) a quantity of a posterior that does not exist yet
+    |-- BudgetSpent         (ValueError) a question that a privacy budget no longer pays for
     `-- MissingExtra        (ImportError) an optional package is not installed
     FitWarning              (UserWarning) a fit that was kept, with something to know about it
 
@@ -16,9 +20,10 @@ A `Status` says how a fit ended. It is a value: other fits in flight go on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 
 class Status(Enum):
@@ -33,6 +38,8 @@ class Status(Enum):
     OVERFLOW = "overflow"
     STOPPED = "stopped"
     INTERRUPTED = "interrupted"
+    UPDATED = "updated"
+    BROKEN_OFF = "broken_off"
 
     @property
     def failed(self) -> bool:
@@ -61,7 +68,9 @@ _SENTENCES: Final = {
     Status.ANNIHILATED: "A component's rows do not pay for its parameters.",
     Status.OVERFLOW: "The log-likelihood is not a finite number.",
     Status.STOPPED: "A callback asked to stop.",
+    Status.UPDATED: "The model was updated by a batch of rows.",
     Status.INTERRUPTED: "The fit was interrupted; the best parameters so far were kept.",
+    Status.BROKEN_OFF: "The rows could not be read on; the best parameters so far were kept.",
 }
 
 _REMEDIES: Final = {
@@ -75,6 +84,10 @@ _REMEDIES: Final = {
         "Remove rows with extreme values or rescale the columns, and check the start's parameters."
     ),
     Status.INTERRUPTED: "Fit again with warm_start=True to go on from here.",
+    Status.BROKEN_OFF: (
+        "Mend the rows, and fit again with warm_start=True, or resume=True where there is a "
+        "checkpoint."
+    ),
 }
 
 
@@ -130,8 +143,28 @@ class DataError(EllimixError, ValueError):
     """Rows or columns that cannot be used, with what to do instead."""
 
 
+class RowsLost(DataError):
+    """Rows on other machines that a pass needs and that cannot be had any more."""
+
+
+class BrokenOff(DataError):
+    """Rows could not be read on during fits, which had parameters: `reports` has them."""
+
+    def __init__(self, message: str, reports: Sequence[Any]) -> None:
+        super().__init__(message)
+        self.reports = list(reports)
+
+
+class CheckpointError(EllimixError, ValueError):
+    """A file is no checkpoint, is damaged, or is that of another fit."""
+
+
 class ImproperPosterior(EllimixError, ValueError):
     """A quantity of a posterior that does not exist yet, with what it takes."""
+
+
+class BudgetSpent(EllimixError, ValueError):
+    """A privacy budget does not pay for another answer."""
 
 
 class MissingExtra(EllimixError, ImportError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, overload
+from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,6 +155,43 @@ class Flight:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class FitsState:
+    """All that the loop needs to go on with some fits as if nothing had come between.
+
+    Parameters
+    ----------
+    begun : tuple of Progress
+        Each fit before its first iteration.
+    traces : tuple of tuple of float
+    steps : tuple of tuple of str
+    members : tuple of int
+        The fits that have ended, and
+    ended : tuple of Progress
+        how they did.
+    flights : tuple of Flight
+        Those that run.
+    """
+
+    begun: tuple[Progress, ...]
+    traces: tuple[tuple[float, ...], ...]
+    steps: tuple[tuple[str, ...], ...]
+    members: tuple[int, ...]
+    ended: tuple[Progress, ...]
+    flights: tuple[Flight, ...]
+
+    @property
+    def running(self) -> bool:
+        """Whether any fit still takes part in passes."""
+        return bool(self.flights)
+
+    @property
+    def passes(self) -> int:
+        """Passes that were made."""
+        done = [max(len(t), len(s)) for t, s in zip(self.traces, self.steps, strict=True)]
+        return max(done, default=0)
+
+
 # sees all fits after an iteration; True asks those that still run to stop
 Observer = Callable[["Fits"], bool]
 
@@ -170,6 +207,33 @@ class Fits(Sequence[Progress]):
             i: fit for i, fit in enumerate(self._begun) if not fit.running
         }
         self.flights = self._grouped()
+
+    def state(self) -> FitsState:
+        """How the fits stand, between two iterations."""
+        return FitsState(
+            tuple(self._begun),
+            tuple(map(tuple, self._traces)),
+            tuple(map(tuple, self._steps)),
+            tuple(self._ended),
+            tuple(self._ended.values()),
+            tuple(self.flights),
+        )
+
+    @classmethod
+    def resumed(cls, state: FitsState) -> Self:
+        """The fits that stood so."""
+        fits = cls(())
+        fits._begun = list(state.begun)
+        fits._traces = list(map(list, state.traces))
+        fits._steps = list(map(list, state.steps))
+        fits._ended = dict(zip(state.members, state.ended, strict=True))
+        fits.flights = list(state.flights)
+        return fits
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What each fit was asked for."""
+        return tuple(fit.task for fit in self._begun)
 
     @property
     def running(self) -> bool:
@@ -225,12 +289,12 @@ class Fits(Sequence[Progress]):
         member = int(flight.members[place])
         self._ended[member] = self._progress(flight, place).ended(status, sentence)
 
-    def end_all(self, status: Status) -> None:
+    def end_all(self, status: Status, sentence: str = "") -> None:
         """Give every fit that runs the same final status."""
         for flight in self.flights:
             for place, member in enumerate(flight.members.tolist()):
                 if member not in self._ended:  # in the iteration that was interrupted
-                    self.end(flight, place, status)
+                    self.end(flight, place, status, sentence)
         self.flights = []
 
     def _progress(self, flight: Flight, place: int) -> Progress:

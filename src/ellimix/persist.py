@@ -131,7 +131,7 @@ def load(path: str | PathLike[str]) -> Mixture:
 def write_beside(path: Path, write: Callable[[str], object]) -> None:
     """Let `write` fill a temporary file in the same folder, then rename it to `path`.
 
-    Whatever stood at `path` is there until the new file is complete.
+    Whatever stood at `path` is there until the new file is complete. An `OSError` names `path`.
     """
     handle, name = tempfile.mkstemp(
         dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix or ".tmp"
@@ -141,6 +141,11 @@ def write_beside(path: Path, write: Callable[[str], object]) -> None:
         write(name)
         os.chmod(name, _permissions(path))
         os.replace(name, path)
+    except OSError as error:  # such as a full disk, of which the error does not say where
+        Path(name).unlink(missing_ok=True)
+        if error.errno is None:  # of a library
+            raise OSError(f"{path} cannot be written: {error}") from error
+        raise OSError(error.errno, error.strerror, str(path)) from error
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

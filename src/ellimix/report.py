@@ -145,7 +145,7 @@ class FitReport:
     def warnings(self) -> tuple[str, ...]:
         """What a careful reader should know, in sentences."""
         out = list(self.notes)
-        if self.status not in (Status.CONVERGED, Status.STOPPED):
+        if self.status not in (Status.CONVERGED, Status.STOPPED, Status.UPDATED):
             out.append(self.message)
         out += [
             f"Component {d.component} (count {d.count:.6g}) is {1.0 / d.relative_width:.2g} times "

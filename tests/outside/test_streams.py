@@ -228,6 +228,7 @@ def test_models_answer_over_files_as_over_arrays(tmp_path):
         assert model.bic(origin) == model.bic(X)
         summary = model.summary(stream).to_dict()
         expected = model.summary(X, weight).to_dict()
+        assert summary["rows"]["n_rows"] == ROWS
         for name in ("log_likelihood", "bic", "icl"):
             assert summary["rows"][name] == pytest.approx(expected["rows"][name], rel=1e-12)
 

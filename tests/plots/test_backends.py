@@ -134,12 +134,27 @@ def test_axes_are_what_the_record_says():
     upright = s.Panel((s.Line(XY),), x=s.Axis(ticks=GRID[:2], names=("a", "b"), upright=True))
     ax = canvas.draw(s.Scene((upright,)))[0]
     assert [t.get_rotation() for t in ax.get_xticklabels()] == [90.0, 90.0]
-    assert interactive.figure(s.Scene((upright,))).layout.xaxis.tickangle == -90
+    layout = interactive.figure(s.Scene((upright,), notes=("note",))).layout
+    assert layout.xaxis.tickangle == -90
+    lying = s.Panel((s.Line(XY),), x=s.Axis(ticks=GRID[:2], names=("a", "b")))
+    other = interactive.figure(s.Scene((lying,), notes=("note",))).layout
+    assert layout.annotations[0].yshift < other.annotations[0].yshift  # below the names
     plain = canvas.draw(s.Scene((PLAIN,)))[0]
     assert plain.get_aspect() == 1.0
     assert not plain.axison
     layout = interactive.figure(s.Scene((PLAIN,))).layout
     assert (layout.yaxis.scaleanchor, layout.xaxis.visible) == ("x", False)
+
+
+def test_a_color_bar_between_panels_has_room():
+    bar = s.Panel((s.Line(XY),), color_bar=s.ColorBar("bar", (0.0, 1.0)))
+    plain = s.Panel((s.Line(XY),))
+    gaps = [
+        interactive.figure(s.Scene(panels, 2)).layout.xaxis2.domain[0]
+        - interactive.figure(s.Scene(panels, 2)).layout.xaxis.domain[1]
+        for panels in ((bar, plain), (plain, bar))
+    ]
+    assert gaps[0] > 1.5 * gaps[1]
 
 
 def test_panels_that_cannot_be_drawn_are_refused():

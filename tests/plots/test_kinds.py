@@ -56,6 +56,53 @@ def test_plotly_draws_the_same_scene(name, subject):
     assert drawn.to_dict() is not None
 
 
+def hard(which):
+    """A model and rows that a picture may stumble over."""
+    rng = np.random.default_rng(0)
+    match which:
+        case "one feature, noise and holes":
+            rows = np.concatenate([X[:, :1], rng.uniform(-5.0, 15.0, (40, 1)), [[np.nan]]])
+            return em.GaussianMixture(2, noise=True, random_state=0).fit(rows), rows
+        case "holes and row weights":
+            rows = X.copy()
+            rows[::7, 0], rows[3::11, 1], rows[5] = np.nan, np.nan, np.nan
+            weight = rng.uniform(0.0, 2.0, len(rows))
+            return em.GaussianMixture(2, random_state=0).fit(rows, sample_weight=weight), rows
+        case "one component":
+            return em.GaussianMixture(1, covariance_type="EII").fit(X), X
+        case "twenty components":
+            means = rng.uniform(-30.0, 30.0, (20, 2))
+            rows = np.repeat(means, 10, axis=0) + rng.normal(size=(200, 2))
+            return em.GaussianMixture(20, covariance_type="VII", random_state=0).fit(rows), rows
+        case "components of no weight":
+            return em.BayesianGaussianMixture(8, random_state=0, max_iter=500).fit(X), X
+
+
+@pytest.mark.parametrize(
+    "which",
+    [
+        "one feature, noise and holes",
+        "holes and row weights",
+        "one component",
+        "twenty components",
+        "components of no weight",
+    ],
+)
+def test_both_backends_draw_what_is_hard(name, which):
+    if name == "selection":
+        pytest.skip("draws searches, not models")
+    model, rows = hard(which)
+    display = em.plot(model, rows, name)
+    for panel, ax in zip(display.scene_.drawn, display.axes_, strict=True):
+        on_axes(panel, ax)
+    display.figure_.canvas.draw()
+    in_figure(display.scene_, figure(display.scene_))
+    shown = [mark for panel in display.scene_.drawn for mark in panel.marks]
+    limits = [axis.limits for p in display.scene_.drawn for axis in (p.x, p.y) if axis.limits]
+    assert shown
+    assert np.isfinite(limits).all()
+
+
 def test_a_display_draws_again_and_on_given_axes(name, subject):
     display = KINDS[name].from_estimator(subject, X)
     first = display.axes_

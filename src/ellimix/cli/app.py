@@ -25,10 +25,10 @@ app = App(
 
 @app.command
 def fit(
-    data: Path,
+    data: str,
     /,
     *,
-    components: int | None = None,
+    components: Annotated[int | None, Parameter(name=["--components", "-k"])] = None,
     covariance: str = "auto",
     columns: str | None = None,
     weights: str | None = None,
@@ -40,15 +40,22 @@ def fit(
     plot: Path | None = None,
     seed: int = 0,
     json: Annotated[bool, Parameter(negative="")] = False,
+    where: str | None = None,
+    memory: str | None = None,
+    engine: str = "auto",
+    scheduler: str | None = None,
+    checkpoint: Path | None = None,
+    resume: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Fit a mixture to a file and print what it found.
+    """Fit a mixture to a file, or to many, and print what it found.
 
     Empty cells are missing values: such rows count with what is observed of them.
 
     Parameters
     ----------
     data
-        A .csv, .tsv, .parquet or .npy file.
+        A .csv, .tsv, .parquet, .feather or .npy file, a pattern such as 'data/*.parquet', or a
+        folder. What is larger than --memory is read anew in every pass.
     components
         Number of components. Without it, 1 to 9 are tried and BIC chooses.
     covariance
@@ -76,16 +83,33 @@ def fit(
         Seed of the starts.
     json
         Print JSON in place of the tables.
+    where
+        Which rows count, such as "year >= 2020 and kind == 'a'".
+    memory
+        Rows that take no more are read into memory once; by default 256 MiB.
+    engine
+        auto, numpy or numba; or dask: the rows stay on the workers of a cluster.
+    scheduler
+        With --engine dask, the address of its scheduler; without it one is started here.
+    checkpoint
+        Keep in this file how far the fit is, every minute.
+    resume
+        Go on from --checkpoint, if the file is there.
     """
     from ellimix.cli.jobs import FitOptions, fit_file
+    from ellimix.cli.outside import Outside
 
     names = _names(columns)
     if bayes:
         from ellimix.cli.bayesian import BayesOptions, fit_posterior
 
-        _alone("--bayes", {"--noise": noise, "--prior": prior != "none"})
+        others = {"--where": where, "--memory": memory, "--scheduler": scheduler,
+                  "--checkpoint": checkpoint, "--resume": resume or None}  # fmt: skip
+        given = {name: value is not None for name, value in others.items()}
+        given["--engine"] = engine != "auto"
+        _alone("--bayes", {"--noise": noise, "--prior": prior != "none", **given})
         asked = BayesOptions(
-            data, components, covariance, concentration, names, weights, out, plot, seed, json
+            Path(data), components, covariance, concentration, names, weights, out, plot, seed, json
         )
         fit_posterior(asked, Console())
         return
@@ -101,8 +125,10 @@ def fit(
         plot,
         seed,
         json,
+        engine=engine,
         noise=noise,
         prior=prior,
+        outside=Outside(where, memory, scheduler, checkpoint, resume),
     )
     fit_file(options, Console())
 
@@ -181,10 +207,10 @@ def select(
 
 @app.command
 def report(
-    data: Path,
+    data: str,
     /,
     *,
-    components: int | None = None,
+    components: Annotated[int | None, Parameter(name=["--components", "-k"])] = None,
     covariance: str = "auto",
     columns: str | None = None,
     weights: str | None = None,
@@ -200,7 +226,8 @@ def report(
     Parameters
     ----------
     data
-        A .csv, .tsv, .parquet or .npy file.
+        A .csv, .tsv, .parquet, .feather or .npy file, a pattern such as 'data/*.parquet', or a
+        folder. What is larger than 256 MiB is read anew in every pass.
     components
         Number of components. Without it, 1 to 9 are tried and BIC chooses.
     covariance

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ from rich.console import Console
 
 from ellimix import datasets
 from ellimix.cli.choice import Asked, chosen
+from ellimix.cli.outside import Outside, check_outside, fit_outside, is_plain, table_of
 from ellimix.cli.places import check_picture, check_places, picture_of, write_picture
 from ellimix.cli.summary import FileSummary, print_summary
 from ellimix.density.mixture import Mixture
@@ -33,7 +34,7 @@ BLANK: Final = "{} row(s) with nothing observed have empty cells."
 class FitOptions:
     """The options of ``ellimix fit``."""
 
-    data: Path
+    data: Path | str
     components: int | None = None
     covariance: str = AUTO
     columns: tuple[str, ...] | None = None
@@ -45,15 +46,24 @@ class FitOptions:
     engine: str = "auto"
     noise: bool = False
     prior: str = "none"
+    outside: Outside = field(default_factory=Outside)
 
 
-def fit_file(options: FitOptions, console: Console) -> FileSummary:
+def fit_file(options: FitOptions, console: Console) -> None:
     """Read, fit, write, print: in this order, so that a refusal writes nothing."""
     check_places(options.out, options.plot)
     check_components(options.components)
+    check_outside(options)
     if options.plot is not None:
         check_picture(options.plot)
-    table = read_table(options.data, options.columns, options.weights)
+    if is_plain(options):
+        table = read_table(Path(options.data), options.columns, options.weights)
+    else:
+        few = table_of(options)
+        if few is None:
+            fit_outside(options, console)
+            return
+        table = few
     summary = fit_table(table, options)
     if options.plot is not None:
         from ellimix.plots import clusters
@@ -65,7 +75,6 @@ def fit_file(options: FitOptions, console: Console) -> FileSummary:
         print(json.dumps(summary.as_dict(), indent=2, allow_nan=False))
     else:
         print_summary(summary, console)
-    return summary
 
 
 def predict_file(model: Path, data: str, out: Path | None) -> None:

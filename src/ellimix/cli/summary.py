@@ -82,16 +82,7 @@ class FileSummary:
 
     def components(self) -> list[dict[str, Any]]:
         """Weight, count, means and standard deviations of each component."""
-        return [
-            {
-                "component": c.number,
-                "weight": c.weight,
-                "count": c.weight * self.rows.weight,
-                "mean": dict(zip(self.names, c.means, strict=True)),
-                "standard_deviation": dict(zip(self.names, c.standard_deviations, strict=True)),
-            }
-            for c in self.numbers.components
-        ]
+        return components_of(self.numbers, self.names, self.rows.weight)
 
     def notes(self) -> tuple[str, ...]:
         """What was left out, and what a careful reader should know of the fit."""
@@ -133,6 +124,20 @@ class FileSummary:
             "notes": list(self.notes()),
             "files": self.files,
         }
+
+
+def components_of(numbers: Summary, names: tuple[str, ...], weight: float) -> list[dict[str, Any]]:
+    """Weight, count, means and standard deviations of each component, for JSON."""
+    return [
+        {
+            "component": c.number,
+            "weight": c.weight,
+            "count": c.weight * weight,
+            "mean": dict(zip(names, c.means, strict=True)),
+            "standard_deviation": dict(zip(names, c.standard_deviations, strict=True)),
+        }
+        for c in numbers.components
+    ]
 
 
 def print_summary(summary: FileSummary, console: Console) -> None:

@@ -41,6 +41,7 @@ class Scores(NamedTuple):
     entropy: float  # sum of -r log r >= 0, nats
     assigned: Array  # (k,), noise is one more: weight of the rows with each label
     counts: Array | None = None  # of the same shape: sums of r, where asked for
+    rows: int = 0  # their number
 
 
 @final
@@ -307,7 +308,6 @@ class Mixture:
         potentials = self.potentials
         used = suited(engine or self._engine(source.n_rows, source.n_patterns), source)
         labels = np.empty(source.n_rows if labelled else 0, dtype=np.int64)
-
         width = potentials.offset.size
 
         def step(block: Block) -> Array:
@@ -321,11 +321,11 @@ class Mixture:
             assigned = np.bincount(found.labels, w, width)
             share = found.responsibilities
             expected = np.zeros(width) if share is None else w @ share
-            return np.concatenate([(*numbers, w @ found.entropy), assigned, expected])
+            return np.concatenate([(*numbers, w @ found.entropy, w.size), assigned, expected])
 
         with one_blas_thread():
             sums = np.array(list(source.each(step))).sum(axis=0)
-        log_likelihood, classification, uncertain, weight, entropy = map(float, sums[:5])
+        log_likelihood, classification, uncertain, weight, entropy, rows = map(float, sums[:6])
         return Scores(
             self._labels(labels),
             log_likelihood,
@@ -333,8 +333,9 @@ class Mixture:
             uncertain,
             weight,
             entropy,
-            sums[5 : 5 + width],
-            sums[5 + width :] if counts else None,
+            sums[6 : 6 + width],
+            sums[6 + width :] if counts else None,
+            int(rows),
         )
 
     def _labels(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -27,10 +27,16 @@ from ellimix.sources.memory import MemorySource
 from ellimix.sources.outside import OutsideSource
 
 if TYPE_CHECKING:
+    from ellimix.estimators.checkpointing import Keeping
     from ellimix.estimators.gaussian_mixture import GaussianMixture
 
 AUTO: Final = "auto"
 MML: Final = "mml"
+
+IN_MEMORY: Final = (
+    "A choice of a model over rows in memory keeps no checkpoint: leave checkpoint out, or pass "
+    "rows(..., memory=0)."
+)
 
 # A choice makes its own starts; and a search its own iterations, to a tighter end than `tol`.
 STARTS: Final = (
@@ -51,6 +57,7 @@ def fit_automatically(
     source: MemorySource | OutsideSource,
     sample_weight: Any,
     known: Known,
+    keeping: Keeping | None = None,
 ) -> None:
     """Choose what is open, and make the estimator the chosen model's.
 
@@ -64,12 +71,16 @@ def fit_automatically(
     sample_weight : array-like of shape (n,) or None
     known : Known
         What else is known of the rows, as it was given.
+    keeping : Keeping, optional
+        What the fit was told of checkpoints.
 
     Raises
     ------
     ValueError
         An argument does not go with "auto", or no model can be trusted.
     """
+    if keeping is not None and isinstance(source, MemorySource):
+        raise DataError(IN_MEMORY)
     if estimator.criterion == MML:
         if isinstance(source, OutsideSource):
             raise DataError(
@@ -78,7 +89,7 @@ def fit_automatically(
             )
         _by_message_length(estimator, source, known)
     else:
-        _by_search(estimator, X, source, sample_weight, known)
+        _by_search(estimator, X, source, sample_weight, known, keeping)
 
 
 def _by_search(
@@ -87,6 +98,7 @@ def _by_search(
     source: MemorySource | OutsideSource,
     sample_weight: Any,
     known: Known,
+    keeping: Keeping | None,
 ) -> None:
     from ellimix.estimators.search import GaussianMixtureSearch  # it makes GaussianMixtures
 
@@ -109,7 +121,7 @@ def _by_search(
         prior=estimator.prior,
     )
     if isinstance(source, OutsideSource):
-        search._fit_outside(source, estimator._names())
+        search._fit_outside(source, estimator._names(), keeping)
     else:
         search.fit(X, sample_weight=sample_weight, **known)
     report = search.best_.report_

@@ -204,9 +204,10 @@ class BatchMixture(RunningMixture):
         reports: list[FitReport],
         source: MemorySource | OutsideSource,
         engine: Engine,
+        readable: bool = True,
     ) -> None:
         """Write the fitted attributes, and how much the posterior rests on."""
-        super()._keep(best, reports, source, engine)
+        super()._keep(best, reports, source, engine, readable)
         later, seen = self.__dict__.pop("_pending", None), source.total_weight
         if later is None:
             self.__dict__.pop("_batch_priors", None)

@@ -21,6 +21,7 @@ from ellimix.escaping import escape
 from ellimix.estimators import summarising
 from ellimix.estimators.batches import BatchMixture
 from ellimix.estimators.callbacks import with_callbacks
+from ellimix.estimators.checkpointing import Keeping
 from ellimix.estimators.posterior import WithPosterior
 from ellimix.estimators.preparing import prepared, told
 from ellimix.estimators.prior import (
@@ -279,14 +280,18 @@ class BayesianGaussianMixture(WithPosterior, BatchMixture):
         lower: Any = None,
         upper: Any = None,
         mask: Any = None,
+        checkpoint: Any = None,
+        resume: bool = False,
     ) -> Self:
         """Fit the posterior to what is known of the rows.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
-        y, sample_weight, labels, allowed, errors, projections, lower, upper, mask :
-            As for `GaussianMixture.fit`.
+        y, sample_weight, labels, allowed, errors, projections, lower, upper, mask, checkpoint, \
+resume :
+            As for `GaussianMixture.fit`. With ``moves=True`` a checkpoint holds the fit before its
+            moves, which begin anew.
 
         Returns
         -------
@@ -296,6 +301,8 @@ class BayesianGaussianMixture(WithPosterior, BatchMixture):
         ------
         ValueError
             Bad input, or a prior that is none: the message says why.
+        DataError, CheckpointError
+            As for `GaussianMixture.fit`.
 
         Warns
         -----
@@ -308,7 +315,8 @@ class BayesianGaussianMixture(WithPosterior, BatchMixture):
             y, labels=labels, allowed=allowed, errors=errors, projections=projections,
             lower=lower, upper=upper, mask=mask,
         )  # fmt: skip
-        return self._fit(X, y, sample_weight, known)
+        keeping = Keeping.asked(self, checkpoint, resume)
+        return self._fit(X, y, sample_weight, known, keeping=keeping)
 
     def _check_order(self, known: Known) -> None:
         super()._check_order(known)
@@ -342,6 +350,11 @@ class BayesianGaussianMixture(WithPosterior, BatchMixture):
             Task(inference, b, tol, self.max_iter, name=start.name, acceleration=fast)
             for b in begun
         ]
+
+    def _remember(self, task: Task) -> None:
+        if not isinstance(task.inference, VariationalBayes):
+            raise AssertionError("a posterior is fitted by variational Bayes")
+        self._keep_prior(task.inference.prior)
 
     def _tolerance(self, source: MemorySource | OutsideSource) -> float:
         return float(self.tol) / source.total_weight

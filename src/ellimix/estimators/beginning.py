@@ -83,7 +83,7 @@ def begun(
         return Begun(tuple(estimator._tasks(source, engine)))
     used = suited(engine, sample)
     placed = sample.placed(used)
-    tasks = estimator._tasks(placed, used)
+    tasks = estimator._tasks(placed, engine)  # starts are made from rows that were filled in
     tasks = [replace(task, tol=estimator._tolerance(source)) for task in tasks]
     if estimator.noise is not False and sample.n_rows < source.n_rows:
         tasks = [around_all(task, source) for task in tasks]

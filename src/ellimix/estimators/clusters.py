@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any, Literal, Unpack
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 
 from ellimix.density.mixture import Mixture
-from ellimix.records import Detail, Rows
+from ellimix.records import Rows
 from ellimix.selection.combining import ClusterTree, combine
 from ellimix.sources.base import Source
 from ellimix.sources.knowledge import Known
@@ -26,10 +25,11 @@ class ClusterLevel:
     clusters_: ClusterTree
 
     @abstractmethod
-    def _answered(
-        self, X: Any, known: Known, answer: Callable[[Rows, Detail | None], NDArray[Any]]
-    ) -> NDArray[Any]:
-        """What `answer` says of rows of the fitted columns, and of what else is known of them."""
+    def _answered(self, X: Any, known: Known, method: str, tree: ClusterTree | None = None) -> Any:
+        """What the mixture says of rows of the fitted columns, and of what else is known of them.
+
+        `method` is a name among `ellimix.estimators.answers.ANSWERS`.
+        """
 
     @abstractmethod
     def _source(self, X: Any, sample_weight: Any, known: Known) -> Source:
@@ -111,7 +111,9 @@ class ClusterLevel:
         Returns
         -------
         labels : ndarray of int of shape (n,)
-            -1 for noise, where the mixture has a noise component.
+            -1 for noise, where the mixture has a noise component. Of a Dask collection, a Dask
+            array that is not computed yet; of a Spark DataFrame, it with one column more,
+            ``prediction``, that is not computed yet.
 
         Raises
         ------
@@ -127,18 +129,8 @@ class ClusterLevel:
         >>> model.predict([[-1.0], [5.0]])
         array([0, 1])
         """
-        tree = self._clusters(level)
-
-        def labels(rows: Rows, detail: Detail | None) -> NDArray[np.int64]:
-            if tree is None:
-                return self.mixture_.predict(rows, detail)
-            found = tree.responsibilities(self.mixture_.responsibilities(rows, detail))
-            best = np.asarray(found.argmax(axis=1), dtype=np.int64)
-            if tree.noise:
-                best[best == found.shape[1] - 1] = -1
-            return best
-
-        return np.asarray(self._answered(X, known, labels))
+        labels: NDArray[np.int64] = self._answered(X, known, "predict", self._clusters(level))
+        return labels
 
     def predict_proba(
         self,
@@ -159,7 +151,9 @@ class ClusterLevel:
         Returns
         -------
         responsibilities : ndarray of shape (n, k) or (n, n_clusters)
-            Rows sum to 1. A noise component has one more column, the last.
+            Rows sum to 1. A noise component has one more column, the last. Of a Dask collection, a
+            Dask array that is not computed yet; of a Spark DataFrame, it with one column more,
+            ``probability``, of arrays.
 
         Raises
         ------
@@ -175,15 +169,7 @@ class ClusterLevel:
         >>> model.predict_proba([[2.0]])
         array([[0.5, 0.5]])
         """
-        tree = self._clusters(level)
-
-        def shares(rows: Rows, detail: Detail | None) -> Rows:
-            found: Rows = self.mixture_.responsibilities(rows, detail)
-            if tree is not None:
-                found = tree.responsibilities(found)
-            return found.astype(np.float32) if rows.dtype == np.float32 else found
-
-        found: Rows = self._answered(X, known, shares)
+        found: Rows = self._answered(X, known, "predict_proba", self._clusters(level))
         return found
 
     def _clusters(self, level: str) -> ClusterTree | None:

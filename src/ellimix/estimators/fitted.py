@@ -29,6 +29,15 @@ from ellimix.sources.outside import OutsideSource
 from ellimix.summary.making import Origin
 from ellimix.summary.records import Estimation
 
+STALE = (
+    "_assigned",
+    "_stream",
+    "clusters_",
+    "search_",
+    "labels_",
+)  # what a new mixture makes untrue
+STREAM = ("_running", "_online", "_asked_k")  # what a fit ends
+
 
 class FittedMixture(CallbackSupport, MixtureMethods):
     """Abstract base of the estimators around one mixture: its parameters as attributes.
@@ -43,6 +52,7 @@ class FittedMixture(CallbackSupport, MixtureMethods):
     scores_: Scores
     labels_: NDArray[np.int64]
     missing_share_: NDArray[np.float64]
+    _fit_weight: float
 
     weights_ = ParameterAttribute(lambda mixture: mixture.weights)
     means_ = ParameterAttribute(lambda mixture: mixture.means)
@@ -176,11 +186,12 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         reports: list[FitReport],
         source: MemorySource | OutsideSource,
         engine: Engine,
+        readable: bool = True,
     ) -> None:
-        """Write the fitted attributes."""
+        """Write the fitted attributes; without a further pass where rows are not `readable`."""
         if self.order == "weight":
             best = best.by_weight()
-        cautions = () if self._bounded else _about_rows(best, source, engine)
+        cautions = () if self._bounded or not readable else _about_rows(best, source, engine)
         if cautions:
             best = replace(best, notes=(*best.notes, *cautions))
         for caution in cautions:
@@ -188,8 +199,9 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         mixture = best.mixture
         if mixture is None:
             raise AssertionError("the best fit has a mixture")
-        for stale in ("_assigned", "_stream", "clusters_", "search_", "labels_"):
+        for stale in (*STALE, *STREAM):
             self.__dict__.pop(stale, None)
+        self._fit_weight = source.total_weight
         self._dtype = np.dtype(source.dtype)
         self.missing_share_ = missing_share(source)
         self.mixture_ = mixture
@@ -200,7 +212,8 @@ class FittedMixture(CallbackSupport, MixtureMethods):
         self.lower_bound_ = best.objective
         self.lower_bounds_ = list(best.trace)
         inside = isinstance(source, MemorySource)
-        self.scores_ = mixture.score_rows(source, engine, counts=True, labelled=inside)
+        if readable:
+            self.scores_ = mixture.score_rows(source, engine, counts=True, labelled=inside)
         if inside:  # of rows outside of memory `predict` gives labels
             self.labels_ = self.scores_.labels
 

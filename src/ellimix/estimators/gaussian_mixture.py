@@ -19,9 +19,11 @@ from ellimix.estimators import summarising
 from ellimix.estimators.assuming import pseudo_of
 from ellimix.estimators.automatic import AUTO, MML, fit_automatically, is_open
 from ellimix.estimators.callbacks import with_callbacks
+from ellimix.estimators.checkpointing import Keeping
 from ellimix.estimators.outside import CHOOSING_ROWS
 from ellimix.estimators.preparing import told
-from ellimix.estimators.running import Asked, RunningMixture
+from ellimix.estimators.running import Asked
+from ellimix.estimators.streaming import StreamingMixture
 from ellimix.estimators.tasks import inference_of, tasks_of
 from ellimix.inference.posterior import Estimation
 from ellimix.inference.priors import DEFAULT, Prior
@@ -34,7 +36,7 @@ from ellimix.summary.making import Origin
 
 
 @final
-class GaussianMixture(RunningMixture):
+class GaussianMixture(StreamingMixture):
     """Mixture of Gaussians fitted by maximum likelihood, or a posteriori (EM).
 
     Takes the place of `sklearn.mixture.GaussianMixture`: the same parameters, defaults,
@@ -174,6 +176,12 @@ class GaussianMixture(RunningMixture):
     missing_share_ : ndarray of shape (d,)
         Of each column's values in `fit`, by weight, the share that was NaN. What is missing is
         taken to be so at random.
+    stream_ : StreamReport
+        After `partial_fit`: how each batch fitted and what it changed.
+    statistics_ : SufficientStatistics
+        The sums that the parameters rest on.
+    n_batches_, n_seen_ : int, float
+        Batches that the parameters rest on, and the weight of their rows: see `partial_fit`.
     n_features_in_ : int
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of str
@@ -295,6 +303,8 @@ class GaussianMixture(RunningMixture):
         lower: Any = None,
         upper: Any = None,
         mask: Any = None,
+        checkpoint: Any = None,
+        resume: bool = False,
     ) -> Self:
         """Fit the mixture to what is known of the rows.
 
@@ -324,6 +334,11 @@ class GaussianMixture(RunningMixture):
             With errors they are bounds of the measurement. They say nothing of other cells.
         mask : array-like of bool of shape (n, d), optional
             True where a value is missing, besides those that are NaN.
+        checkpoint : path-like or Checkpoint, optional
+            A file where the fit keeps how far it is: every minute, or as a `Checkpoint` says.
+        resume : bool, default=False
+            Whether to go on from that file, to the same bits as if nothing had come between.
+            Without a file the fit begins anew, and `report_.notes` says so.
 
         Returns
         -------
@@ -333,6 +348,12 @@ class GaussianMixture(RunningMixture):
         ------
         ValueError
             Bad input, or no start gave a fit: the message says why for each.
+        DataError
+            Rows could not be read on. Where the fit had begun, the model holds the best parameters
+            so far, and the message says how to go on.
+        CheckpointError
+            The checkpoint is damaged, or that of another fit, or of one that has not ended and
+            would be lost without ``resume=True``.
 
         Warns
         -----
@@ -340,13 +361,14 @@ class GaussianMixture(RunningMixture):
             The best fit reached `max_iter`.
         FitWarning
             The best fit was interrupted, or a component collapsed: its last sound parameters
-            were kept.
+            were kept. Or a checkpoint could not be written.
         """
         known = told(
             y, labels=labels, allowed=allowed, errors=errors, projections=projections,
             lower=lower, upper=upper, mask=mask,
         )  # fmt: skip
-        return self._fit(X, y, sample_weight, known)
+        keeping = Keeping.asked(self, checkpoint, resume)
+        return self._fit(X, y, sample_weight, known, keeping=keeping)
 
     def _estimation(self) -> records.Estimation:
         """How the last fit was made, in words."""
@@ -392,12 +414,17 @@ class GaussianMixture(RunningMixture):
     def _tasks(self, source: MemorySource, engine: Engine) -> list[Task]:
         """The fits to run."""
         tasks = tasks_of(self, source, engine)
-        self._pseudo = pseudo_of(tasks[0].inference)
+        self._remember(tasks[0])
         return tasks
+
+    def _remember(self, task: Task) -> None:
+        self._pseudo = pseudo_of(task.inference)
 
     def _choose(self, asked: Asked) -> bool:
         """Choose what is open, and say whether anything was."""
         if not is_open(self):
             return False
-        fit_automatically(self, asked.X, asked.source, asked.sample_weight, asked.known)
+        fit_automatically(
+            self, asked.X, asked.source, asked.sample_weight, asked.known, asked.keeping
+        )
         return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from os import PathLike
 from typing import Any, Self, Unpack
 
@@ -21,14 +20,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ellimix.density.mixture import Mixture, Scores
 from ellimix.errors import DataError
+from ellimix.estimators.answers import ANSWERS
 from ellimix.estimators.clusters import ClusterLevel
-from ellimix.estimators.imputing import Imputing, like
-from ellimix.estimators.opened import check_unsaid, for_model, in_memory, opened
+from ellimix.estimators.imputing import Imputing
+from ellimix.estimators.opened import check_unsaid, for_model, in_memory, opened, with_rows
 from ellimix.estimators.reported import Reported
 from ellimix.estimators.summarising import Summarised
 from ellimix.persist import save
 from ellimix.records import Array, Detail, Rows
 from ellimix.selection import criteria
+from ellimix.selection.combining import ClusterTree
 from ellimix.sources.knowledge import Known, counted, described
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.opening import is_stream
@@ -93,7 +94,8 @@ class MixtureMethods(
         Returns
         -------
         log_density : ndarray of shape (n,)
-            Natural logarithm.
+            Natural logarithm. Of a Dask collection, a Dask array that is not computed yet; of a
+            Spark DataFrame, it with one column more, ``log_density``.
 
         Examples
         --------
@@ -102,11 +104,7 @@ class MixtureMethods(
         >>> model.score_samples([[0.0], [1.0]]).round(4)
         array([-0.9189, -1.4189])
         """
-
-        def densities(rows: Rows, detail: Detail | None) -> Rows:
-            return like(self.mixture_.log_density(rows, detail), rows)
-
-        found: Rows = self._answered(X, known, densities)
+        found: Rows = self._answered(X, known, "score_samples")
         return found
 
     def score(
@@ -296,16 +294,18 @@ class MixtureMethods(
         source = self._source(X, sample_weight, known)  # first: it checks that there is a mixture
         return self.mixture_.score_rows(source, labelled=isinstance(source, MemorySource))
 
-    def _answered(
-        self, X: Any, known: Known, answer: Callable[[Rows, Detail | None], NDArray[Any]]
-    ) -> NDArray[Any]:
-        """What `answer` says of rows; block by block where they are not in memory."""
+    def _answered(self, X: Any, known: Known, method: str, tree: ClusterTree | None = None) -> Any:
+        """What the mixture says of rows; block by block, or where they are, if not in memory."""
         check_is_fitted(self)
+        answer = ANSWERS[method](self.mixture_, tree)
         if not is_stream(X):
             return answer(*self._observed(X, known))
         check_unsaid(known)
-        source = for_model(self, opened(X, None)).source()
-        return np.concatenate([answer(block.rows, None) for block in source.in_large_blocks()])
+        stream = for_model(self, opened(X, None))
+        if stream.distant is not None:
+            return stream.distant.answered(answer)
+        blocks = stream.source().in_large_blocks()
+        return np.concatenate([answer(block.rows) for block in blocks])
 
     def _source(self, X: Any, sample_weight: Any, known: Known) -> MemorySource | OutsideSource:
         """Rows of the fitted columns, with weights."""
@@ -314,6 +314,8 @@ class MixtureMethods(
             stream = for_model(self, opened(X, sample_weight))
             if not stream.small:
                 check_unsaid(known)
+                if sample_weight is not None and not with_rows(sample_weight):
+                    check_unsaid({"sample_weight": sample_weight})
                 return stream.source()
             table = stream.loaded()
             if table.weight is not None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from ellimix.errors import DataError
+from ellimix.sources.dask import is_dask
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.opening import RowStream, rows
 
@@ -19,8 +20,13 @@ class Columned(Protocol):
 
 
 def opened(X: Any, sample_weight: Any) -> RowStream:
-    """Rows that were given by a path or the like, with the column of weights that was named."""
-    return rows(X, weights=sample_weight if isinstance(sample_weight, str) else None)
+    """Rows that were given by a path or the like, with the weights that are there."""
+    return rows(X, weights=sample_weight if with_rows(sample_weight) else None)
+
+
+def with_rows(sample_weight: Any) -> bool:
+    """Whether row weights are where the rows are: in a column, or in partitions like theirs."""
+    return isinstance(sample_weight, str) or is_dask(sample_weight)
 
 
 def for_model(estimator: Columned, stream: RowStream) -> RowStream:

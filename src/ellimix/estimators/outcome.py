@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, final
 
 from ellimix.density.bearing import unseen
 from ellimix.em import Fits, report_of
 from ellimix.engines import Engine
-from ellimix.errors import FitFailed, Status
+from ellimix.errors import DataError, FitFailed, Status
 from ellimix.report import FitReport
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.outside import OutsideSource
 
 if TYPE_CHECKING:
+    from ellimix.estimators.checkpointing import Keeping
     from ellimix.estimators.running import RunningMixture
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Ended:
+    """How fits ended.
+
+    Parameters
+    ----------
+    best : FitReport
+    reports : list of FitReport
+    broken : DataError or None
+        Why rows could not be read on.
+    """
+
+    best: FitReport
+    reports: list[FitReport]
+    broken: DataError | None = None
 
 
 def best_so_far(
@@ -60,3 +80,20 @@ def best_of(
             for report in usable]  # fmt: skip
     ranked = zip((r.sound for r in usable), seen, (r.objective for r in usable), strict=True)
     return usable[max(enumerate(ranked), key=lambda pair: pair[1])[0]]
+
+
+def ended_by(report: FitReport, status: Status) -> FitReport:
+    """The report of a fit that something else has ended."""
+    message = f"{status.sentence} {status.remedy}".strip()
+    return replace(report, status=status, message=message)
+
+
+def broken_off(error: DataError, report: FitReport, keeping: Keeping | None) -> DataError:
+    """What to raise where rows could not be read on, after the best fit has been kept."""
+    how = "warm_start=True"
+    if keeping is not None:
+        how = f"resume=True and the checkpoint {keeping.checkpoint.file}"
+    return DataError(
+        f"{error} The model holds the best parameters so far, after {report.n_iter} iterations: "
+        f"mend the rows, and fit again with {how} to go on."
+    )

@@ -8,17 +8,20 @@ from typing import Any, final
 
 import numpy as np
 
+from ellimix.engines import choose
 from ellimix.errors import DataError
 from ellimix.estimators.beginning import held_rows, sample_seed
 from ellimix.estimators.methods import MixtureMethods
-from ellimix.estimators.opened import for_model, opened
+from ellimix.estimators.opened import for_model, opened, with_rows
 from ellimix.estimators.preparing import checked_source
+from ellimix.estimators.verbose import PassPrinter
 from ellimix.report import FitReport
 from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.opening import RowStream, is_stream
 from ellimix.sources.outside import OutsideSource
 
+MOST = 9  # components that are taken to be tried, for what is held in memory
 CHOOSING_ROWS = 100_000  # of the sample that a model is chosen on
 
 
@@ -37,12 +40,18 @@ class Wanted:
         From the number of features, rows of the sample that starts are made on.
     begun : bool
         Whether the rows come after others.
+    seed : int or None
+        Of the sample; None for one from the estimator's own.
+    printer : PassPrinter or None
+        Who prints how far passes are.
     """
 
     k: int | None
     by_row: str
     sample: Callable[[int], int]
     begun: bool = False
+    seed: int | None = None
+    printer: PassPrinter | None = None
 
 
 def source_of(
@@ -60,17 +69,24 @@ def source_of(
     stream = opened(X, sample_weight)
     if wanted.begun:
         stream = for_model(estimator, stream)
+    if wanted.printer is not None:
+        stream = stream.watched(wanted.printer.tell)
     source = stream.source()
     if not stream.small:
         d, item = stream.n_features, stream.reader.dtype.itemsize
         size = held_rows(wanted.sample(d), d, item)
-        source = source.looked_at(size, sample_seed(estimator))
+        if wanted.printer is not None:
+            k = wanted.k or MOST
+            engine = choose(estimator.engine, source.n_rows, d, k, True)
+            wanted.printer.starting(source.where, d, source.pass_bytes(engine, k, size))
+        seed = sample_seed(estimator) if wanted.seed is None else wanted.seed
+        source = source.looked_at(size, seed)
         if source.rows_bytes > stream.memory:
             check_by_column(wanted.by_row, known, sample_weight)
             return source, outside_notes(estimator, stream, source)
     table = source.loaded()
     weight = sample_weight
-    if source.has_weights or isinstance(sample_weight, str):
+    if source.has_weights or with_rows(sample_weight):
         weight = table.weight
     names = stream.feature_names
     return checked_source(estimator, table.rows, weight, known, wanted.k, wanted.begun, names)
@@ -80,7 +96,7 @@ def check_by_column(by_row: str, known: Known, sample_weight: Any) -> None:
     """Raise `DataError` for what is said of single rows: they are not in memory."""
     said = [name for name, value in known.items() if value is not None]
     said += [by_row] if by_row else []
-    if sample_weight is not None and not isinstance(sample_weight, str):
+    if sample_weight is not None and not with_rows(sample_weight):
         said.append("sample_weight")
     if said:
         raise DataError(

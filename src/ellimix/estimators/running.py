@@ -13,20 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from ellimix.em import Observer, Task, run
+from ellimix.em import Fits, Observer, Task
 from ellimix.engines import Engine
 from ellimix.engines.incomplete import suited
-from ellimix.errors import DataError, FitWarning, Status
+from ellimix.errors import BrokenOff, DataError, FitWarning, Status
 from ellimix.estimators.beginning import Begun, begun, by_row, sample_size
 from ellimix.estimators.callbacks import FitCallbacks
+from ellimix.estimators.checkpointing import Keeper, Keeping, recalled, run_kept
 from ellimix.estimators.fitted import FittedMixture
-from ellimix.estimators.outcome import best_of, best_so_far
+from ellimix.estimators.outcome import Ended, best_of, best_so_far, broken_off, ended_by
 from ellimix.estimators.outside import Wanted, rows_that_count, source_of, with_passes
 from ellimix.estimators.tasks import engine_of
-from ellimix.estimators.verbose import VerboseObserver, all_of
+from ellimix.estimators.verbose import PassPrinter, VerboseObserver
 from ellimix.report import FitReport
 from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
+from ellimix.sources.opening import is_stream
 from ellimix.sources.outside import OutsideSource
 
 MakeTasks = Callable[[MemorySource, Engine], list[Task]]
@@ -50,6 +52,10 @@ class Asked:
         What there is to say of the rows.
     later : callable or None
         What makes the fits to run of rows that come after others; None for a fit that is new.
+    keeping : Keeping or None
+        What it was told of checkpoints.
+    printer : PassPrinter or None
+        Who prints how far passes over rows outside of memory are.
     """
 
     X: Any
@@ -58,6 +64,8 @@ class Asked:
     known: Known
     notes: tuple[str, ...]
     later: MakeTasks | None = None
+    keeping: Keeping | None = None
+    printer: PassPrinter | None = None
 
 
 class RunningMixture(FittedMixture):
@@ -91,6 +99,10 @@ class RunningMixture(FittedMixture):
     def _tasks(self, source: MemorySource, engine: Engine) -> list[Task]:
         """The fits to run: one a start, or one that goes on from the last fit."""
 
+    @abstractmethod
+    def _remember(self, task: Task) -> None:
+        """Keep what answers need to know of a fit: its prior."""
+
     def _moved(
         self, best: FitReport, source: MemorySource | OutsideSource, engine: Engine, task: Task
     ) -> FitReport:
@@ -114,19 +126,28 @@ class RunningMixture(FittedMixture):
         return int(self.n_components)
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, known: Known, later: MakeTasks | None = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        known: Known,
+        later: MakeTasks | None = None,
+        keeping: Keeping | None = None,
     ) -> Self:
         """What `fit` does, or an update by rows that come later."""
         self._check_order(known)
-        begun = later is not None
-        wanted = Wanted(self._size(), by_row(self), self._sample_rows, begun)
+        begun, seed = later is not None, None if keeping is None else keeping.seed
+        printer = PassPrinter() if self.verbose and is_stream(X) else None
+        wanted = Wanted(self._size(), by_row(self), self._sample_rows, begun, seed, printer)
         source, notes = source_of(self, X, sample_weight, known, wanted)
         if not begun:
             self._check_size(source)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         arguments = {"X": X, "y": y, "metadata": metadata}
         callbacks = FitCallbacks(self, arguments, self._most_iterations())
-        asked = Asked(X, source, sample_weight, known, notes, later)
+        if keeping is not None:
+            keeping = keeping.of_rows(source, self._names())
+        asked = Asked(X, source, sample_weight, known, notes, later, keeping, printer)
         if not self._choose(asked):
             self._run(asked, callbacks)
         callbacks.finish()
@@ -167,6 +188,39 @@ class RunningMixture(FittedMixture):
             attributes = partial(best_so_far, self, source, engine)
             observers.append(partial(callbacks.observe, attributes))
             announce = partial(callbacks.begin, attributes)
+        fits, others = self._begun(asked, source, engine)
+        if asked.printer is not None and isinstance(source, OutsideSource):
+            asked.printer.fitting()
+            observers.append(asked.printer.observe)
+        elif self.verbose:
+            verbose = VerboseObserver(int(self.verbose), self.verbose_interval, len(fits))
+            observers.append(verbose.observe)
+        ended = self._gone_on(asked, source, engine, fits, others, observers, announce)
+        best = ended.best
+        if asked.keeping is not None and asked.keeping.note:
+            best = replace(best, notes=(*best.notes, asked.keeping.note))
+        best = with_passes(best, source)
+        broken: DataError | None = ended.broken
+        kept = best, [*ended.reports, *others], source, engine
+        try:
+            self._keep(*kept, broken is None)
+        except DataError as error:  # in the pass that tells what missing values call for
+            broken = error
+            self._keep(*kept, False)
+        if broken is not None:
+            raise broken_off(broken, self.report_, asked.keeping)
+        self._warn()
+
+    def _begun(
+        self, asked: Asked, source: MemorySource | OutsideSource, engine: Engine
+    ) -> tuple[Fits, tuple[FitReport, ...]]:
+        """The fits to run over all rows, from their starts or a checkpoint, and other reports."""
+        saved = None if asked.keeping is None else asked.keeping.saved
+        if saved is not None:
+            fits = Fits.resumed(saved.fits)
+            self._remember(fits.tasks[0])
+            recalled(self.random_state, saved)
+            return fits, saved.others
         if asked.later is None:
             first = begun(self, source, engine)
         elif isinstance(source, MemorySource):
@@ -177,14 +231,39 @@ class RunningMixture(FittedMixture):
                 "blocks of a file one after another."
             )
         tasks = [replace(task, notes=(*asked.notes, *task.notes)) for task in first.tasks]
-        if self.verbose:
-            verbose = VerboseObserver(int(self.verbose), self.verbose_interval, len(tasks))
-            observers.append(verbose.observe)
-        reports = run(source, engine, tasks, all_of(observers), self._names(), announce)
-        best = best_of(reports, source, engine, bounded=self._bounded)
-        best = with_passes(self._moved(best, source, engine, tasks[0]), source)
-        self._keep(best, [*reports, *first.others], source, engine)
-        self._warn()
+        return Fits(tasks), first.others
+
+    def _gone_on(
+        self,
+        asked: Asked,
+        source: MemorySource | OutsideSource,
+        engine: Engine,
+        fits: Fits,
+        others: tuple[FitReport, ...],
+        observers: list[Observer],
+        announce: Callable[[Fits], object] | None,
+    ) -> Ended:
+        """The fits run to their ends, and the best of them."""
+        keeper: Keeper | None = None
+        broken: DataError | None = None
+        if asked.keeping is not None:
+            keeper = asked.keeping.keeper(source, others, self.random_state)
+        try:
+            reports = run_kept(source, engine, fits, observers, self._names(), keeper, announce)
+        except BrokenOff as error:
+            broken, reports = error, error.reports
+        if broken is None:
+            try:
+                best = best_of(reports, source, engine, bounded=self._bounded)
+            except DataError as error:  # in the pass that compares them where values are missing
+                broken = error
+        if broken is not None:
+            return Ended(best_of(reports, source, engine, bounded=True), reports, broken)
+        try:
+            best = self._moved(best, source, engine, fits.tasks[0])
+        except DataError as error:
+            return Ended(ended_by(best, Status.BROKEN_OFF), reports, error)
+        return Ended(best, reports)
 
     def _warn(self) -> None:
         """Warn where there is something to know of the fit."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from importlib import import_module
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack, final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, Unpack, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,32 +16,41 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ellimix.density.mixture import Scores
+from ellimix.em import run
 from ellimix.engines import ENGINES, NAMES, choose
-from ellimix.errors import FitWarning, Status
+from ellimix.errors import DataError, FitWarning, Status
 from ellimix.estimators.assuming import prior_of
+from ellimix.estimators.automatic import IN_MEMORY
+from ellimix.estimators.checkpointing import Keeping, searched
 from ellimix.estimators.gaussian_mixture import GaussianMixture
 from ellimix.estimators.methods import MixtureMethods
 from ellimix.estimators.outside import CHOOSING_ROWS, Wanted, source_of
 from ellimix.estimators.preparing import told
 from ellimix.estimators.summarising import chosen
-from ellimix.estimators.verbose import print_step
+from ellimix.estimators.verbose import PassPrinter, print_step
 from ellimix.inference.priors import DEFAULT, Prior
 from ellimix.records import Array
 from ellimix.selection import criteria, table
 from ellimix.selection.cells import Cell
 from ellimix.selection.grid import components_of, families_of
 from ellimix.selection.guard import Guard
-from ellimix.selection.outside import GOING_ON, on_all_rows
+from ellimix.selection.outside import GOING_ON, Run, on_all_rows
 from ellimix.selection.search import Found, search
 from ellimix.selection.table import Comparison, Row
 from ellimix.sources.knowledge import Known
 from ellimix.sources.memory import MemorySource
+from ellimix.sources.opening import is_stream
 from ellimix.sources.outside import OutsideSource
 from ellimix.summary.making import Origin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pandas import DataFrame
+
+REPEATS: Final = (
+    "A search with a checkpoint is made anew when it is gone on with, up to its fits to all rows: "
+    "it needs a random_state that is a number, and no time_budget, to lead to the same fits."
+)
 
 
 @final
@@ -207,6 +217,8 @@ class GaussianMixtureSearch(MixtureMethods):
         lower: Any = None,
         upper: Any = None,
         mask: Any = None,
+        checkpoint: Any = None,
+        resume: bool = False,
     ) -> Self:
         """Fit all models and keep the best.
 
@@ -223,6 +235,10 @@ class GaussianMixtureSearch(MixtureMethods):
             components than labels are skipped.
         allowed : None
             Components that are allowed have no meaning where their number is to be chosen.
+        checkpoint, resume :
+            As for `GaussianMixture.fit`, of rows outside of memory: the fits over all rows are
+            kept. What the search does on its sample is done anew, and needs a `random_state` that
+            is a number, and no `time_budget`, to lead to the same fits.
 
         Returns
         -------
@@ -245,10 +261,15 @@ class GaussianMixtureSearch(MixtureMethods):
             y, labels=labels, allowed=allowed, errors=errors, projections=projections,
             lower=lower, upper=upper, mask=mask,
         )  # fmt: skip
-        wanted = Wanted(None, "", lambda _: CHOOSING_ROWS)
+        keeping = Keeping.asked(self, checkpoint, resume)
+        seed = None if keeping is None else keeping.seed
+        printer = PassPrinter() if self.verbose and is_stream(X) else None
+        wanted = Wanted(None, "", lambda _: CHOOSING_ROWS, seed=seed, printer=printer)
         source, _ = source_of(self, X, sample_weight, known, wanted)
         if isinstance(source, OutsideSource):
-            self._fit_outside(source, self._names())
+            self._fit_outside(source, self._names(), keeping)
+        elif keeping is not None:
+            raise DataError(IN_MEMORY)
         else:
             self._keep(self._searched(source, known["labels"]))
         for note in self.notes_:
@@ -275,14 +296,36 @@ class GaussianMixtureSearch(MixtureMethods):
             prior=prior_of(self.prior),
         )
 
-    def _fit_outside(self, source: OutsideSource, names: tuple[str, ...] | None) -> None:
+    def _fit_outside(
+        self,
+        source: OutsideSource,
+        names: tuple[str, ...] | None,
+        keeping: Keeping | None = None,
+    ) -> None:
         """The search over a sample, whose best models go on over all rows."""
+        go: Run = run
+        if keeping is not None:
+            repeats = isinstance(self.random_state, Integral) and self.time_budget is None
+            if not repeats:
+                raise DataError(REPEATS)
+            go = searched(keeping, source)
         self.n_features_in_ = source.n_features
         if names is not None:
             self.feature_names_in_ = np.array(names, dtype=object)
         found = self._searched(source.sample, None)
         engine = choose(self.engine, source.n_rows, source.n_features, GOING_ON, True)
-        self._keep(on_all_rows(found, source, engine, names))
+        try:
+            found = on_all_rows(found, source, engine, names, go=go)
+        except DataError as error:
+            if keeping is None:
+                raise
+            raise DataError(
+                f"{error} Mend the rows, and search again with resume=True and the checkpoint "
+                f"{keeping.checkpoint.file} to go on."
+            ) from error
+        if keeping is not None and keeping.note:
+            found = replace(found, remarks=(*found.remarks, keeping.note))
+        self._keep(found)
 
     def fit_predict(
         self, X: Any, y: Any = None, sample_weight: Any = None, **known: Unpack[Known]

@@ -118,7 +118,8 @@ def origin_of(estimator: Any, estimation: Estimation, tol: float) -> Origin:
     mixture, state = estimator.mixture_, vars(estimator)
     report = state.get("report_")
     posterior = _posterior(estimator, report)
-    if report is None or not _belongs(report, mixture):
+    # rows that could not be read on were not scored
+    if report is None or "scores_" not in state or not _belongs(report, mixture):
         return Origin(Estimation(GIVEN, None, mixture.n_held), posterior=posterior)
     scores, missing = state["scores_"], state["missing_share_"]
     return Origin(
@@ -196,7 +197,8 @@ def _posterior(estimator: Any, report: FitReport | None) -> PosteriorNumbers | N
         with_rows = int(estimator.n_components_effective_)
     except AttributeError:  # a file does not keep the prior
         with_rows = None
-    if report is None or not _belongs(report, mixture):
+    # rows that could not be read on were not scored
+    if report is None or "scores_" not in state or not _belongs(report, mixture):
         return posterior_numbers(mixture, LEVEL, None, with_rows)
     bound = float(report.objective * state["scores_"].weight)
     batches = state.get("n_batches_"), state.get("n_seen_")

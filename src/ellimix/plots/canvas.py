@@ -26,12 +26,12 @@ __all__ = [
     "integer_ticks", "new_axes", "new_grid", "new_row", "save_figure", "use_files_only",
 ]  # fmt: skip
 
+LINE_MARKER = 5.0  # diameter of the markers of a line, in points
 DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 RUG = 0.012  # where ticks for rows with one value lie, as a share of the axes
 THIN = ("+", "x")  # markers of lines
 ENTRIES = 15  # of a legend in one column
 SHARPNESS = 100.0  # dots an inch of a film
-LINE_MARKER = 5.0  # diameter of the markers of a line, in points
 
 
 def check_installed() -> None:

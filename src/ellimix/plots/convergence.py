@@ -12,7 +12,7 @@ from ellimix.errors import DataError
 from ellimix.plots.clusters import MANY
 from ellimix.plots.colors import NOISE, PALETTE, style
 from ellimix.plots.display import Display
-from ellimix.plots.scene import Axis, Bounds, Legend, Line, Mark, Panel, Points, Scene
+from ellimix.plots.scene import Axis, Bounds, Dash, Legend, Line, Mark, Panel, Points, Scene
 from ellimix.plots.subject import mixture_of, rows_of
 from ellimix.records import Array
 from ellimix.report import FitReport
@@ -182,7 +182,7 @@ def _objectives(fits: Fits) -> Panel:
     marks: list[Mark] = []
     for at in others:
         label = f"other starts ({len(others)})" if at == others[0] else ""
-        dash = "dot" if fits.failed[at] else "solid"
+        dash: Dash = "dot" if fits.failed[at] else "solid"
         xy = _points(fits.traces[at])
         marks += [Line(xy, NOISE, 1.1, dash, label), Points(xy[-1:], NOISE, 14.0)]
     kept = _points(fits.best)

@@ -57,10 +57,14 @@ def crowd(rows: Array, view: View, most: int = MOST_POINTS) -> Crowd:
 
 def subset(rows: Array, most: int = MOST_POINTS) -> Array:
     """So many rows at most, at random, in their order."""
-    if len(rows) <= most:
-        return rows
-    chosen = np.random.default_rng(0).choice(len(rows), most, replace=False)
-    return rows[np.sort(chosen)]
+    return rows if len(rows) <= most else rows[chosen_at(len(rows), most)]
+
+
+def chosen_at(n: int, most: int = MOST_POINTS) -> NDArray[np.intp]:
+    """Places of so many of n rows at most, at random, ascending; the same at each call."""
+    if n <= most:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(0).choice(n, most, replace=False))
 
 
 def marks(

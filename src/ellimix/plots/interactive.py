@@ -27,6 +27,7 @@ SOLIDS = {"s": "square", "D": "diamond", "P": "cross", "X": "x", "+": "cross", "
 PIXEL = 96.0 / 72.0  # of a point
 LINE_MARKER = 5.0  # diameter of the markers of a line, in points
 MANY = 5000  # points, from which on the graphics card draws them
+LETTER = 6.4  # pixels, about, of a letter of an axis
 MARGIN = 0.04  # about what is drawn, as a share
 
 
@@ -66,21 +67,28 @@ def figure(scene: s.Scene) -> Figure:
     )  # fmt: skip
     width, height = scene.figure_size
     title = escaped(scene.title) or (titles[0] if single else "")
+    hanging = max(map(_hanging, scene.drawn))
     notes = "<br>".join(escaped(note) for note in scene.notes)
     out.update_layout(
-        template="plotly_white", width=110.0 * width, height=110.0 * height,
+        template="plotly_white", width=110.0 * width, height=110.0 * height + hanging,
         title={"text": title, "x": 0.02, "font": {"size": 16}}, font={"size": 12},
-        margin={"l": 60, "r": 30, "t": 60, "b": 60 + 18 * len(scene.notes)},
+        margin={"l": 60, "r": 30, "t": 60, "b": 60 + hanging + 18 * len(scene.notes)},
     )  # fmt: skip
     if notes:
         out.add_annotation(
-            text=notes, xref="paper", yref="paper", x=0.5, y=0.0, yshift=-40, yanchor="top",
-            showarrow=False, font={"size": 11, "color": "#595959"},
+            text=notes, xref="paper", yref="paper", x=0.5, y=0.0, yshift=-40 - hanging,
+            yanchor="top", showarrow=False, font={"size": 11, "color": "#595959"},
         )  # fmt: skip
     for at, panel in enumerate(scene.panels):
         if panel is not None:
             _Drawing(out, panel, divmod(at, scene.columns), single).draw()
     return out
+
+
+def _hanging(panel: s.Panel) -> int:
+    """How far names that stand on end hang below a panel, in pixels."""
+    names = panel.x.names or ()
+    return round(LETTER * max(map(len, names), default=0)) if panel.x.upright else 0
 
 
 def _beside(scene: s.Scene) -> bool:

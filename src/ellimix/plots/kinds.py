@@ -10,11 +10,14 @@ from ellimix.errors import DataError
 from ellimix.plots import interactive
 from ellimix.plots.clusters import ClustersDisplay
 from ellimix.plots.convergence import ConvergenceDisplay
+from ellimix.plots.covariance import CovarianceDisplay
 from ellimix.plots.density import DensityDisplay
 from ellimix.plots.display import Display
+from ellimix.plots.kmeans_comparison import KMeansDisplay
 from ellimix.plots.pairs import PairsDisplay
 from ellimix.plots.profile import ProfileDisplay
 from ellimix.plots.responsibilities import ResponsibilitiesDisplay
+from ellimix.plots.samples import SamplesDisplay
 from ellimix.plots.selection import SelectionDisplay
 from ellimix.plots.uncertainty import UncertaintyDisplay
 
@@ -29,6 +32,9 @@ _ALL: Final[tuple[type[Display], ...]] = (
     ConvergenceDisplay,
     ResponsibilitiesDisplay,
     ProfileDisplay,
+    CovarianceDisplay,
+    KMeansDisplay,
+    SamplesDisplay,
 )
 
 KINDS: Final[Mapping[str, type[Display]]] = MappingProxyType({kind.name: kind for kind in _ALL})

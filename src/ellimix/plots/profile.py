@@ -86,7 +86,8 @@ def profile_scene(
         legend=Legend("component", "best" if some.size <= MANY else "outside"), grid=True,
     )  # fmt: skip
     width = float(np.clip(0.42 * len(chosen) + 2.0, 6.4, 13.0))
-    return Scene((panel,), notes=(*_notes(mixture, chosen, features), *notes), panel_size=(width, 4.8))
+    notes = (*_notes(mixture, chosen, features), *notes)
+    return Scene((panel,), notes=notes, panel_size=(width, 4.8))
 
 
 def _chosen(mixture: Mixture, features: Sequence[int | str] | None) -> list[int]:
@@ -124,8 +125,11 @@ def _heights(
     if own:
         return Axis("from the lowest to the highest", (-0.08, 1.08), ticks=np.empty(0)), ()
     low, high = float((means - deviation).min()), float((means + deviation).max())
-    room = ROOM * (high - low) if len(values) else 0.05 * (high - low)
-    low, high = low - room, high + room
+    height = high - low
+    if (~np.isnan(values)).any():
+        low = min(low, max(float(np.nanmin(values)), low - ROOM * height))
+        high = max(high, min(float(np.nanmax(values)), high + ROOM * height))
+    low, high = low - 0.05 * height, high + 0.05 * height
     beyond = int(((values < low) | (values > high)).any(axis=1).sum())
     words = f"{beyond} of the rows drawn go{'es' if beyond == 1 else ''} beyond the axis."
     axis = Axis("standard deviations from the mixture's mean", (low, high))
@@ -174,7 +178,7 @@ def _places(values: Array) -> tuple[Array, Array]:
 
 def _ends_written(low: Array, high: Array) -> list[Mark]:
     """The numbers at the ends of each feature's axis."""
-    small = {"color": "#4D4D4D", "size": 7.5}
+    small: dict[str, Any] = {"color": "#4D4D4D", "size": 7.5}
     out: list[Mark] = []
     for j, (a, b) in enumerate(zip(low, high, strict=True)):
         out += [

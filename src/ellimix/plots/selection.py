@@ -263,7 +263,7 @@ def _name(table: _Table, at: tuple[float, float]) -> Text:
     k, value = at
     number = f"{value:,.1f}" if abs(value) >= 1000.0 else f"{value:.4g}"
     words = f"{cell.name}, {cell.n_components}: {number}"
-    below = {"color": "#000000", "size": 10.0, "bold": True, "vertical": "top"}
+    below: dict[str, Any] = {"color": "#000000", "size": 10.0, "bold": True, "vertical": "top"}
     if k == sizes.min() < sizes.max():
         return Text(at, words, align="left", offset=(-7.0, -11.0), **below)
     if k == sizes.max() > sizes.min():

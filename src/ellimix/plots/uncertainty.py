@@ -12,7 +12,7 @@ from ellimix.density.mixture import UNCERTAIN, Mixture
 from ellimix.plots import labels
 from ellimix.plots.clusters import outlines
 from ellimix.plots.colors import rgb
-from ellimix.plots.crowds import CELLS, CHUNK, MANY, subset
+from ellimix.plots.crowds import CELLS, CHUNK, MANY, chosen_at, subset
 from ellimix.plots.display import Display
 from ellimix.plots.frames import frame
 from ellimix.plots.scene import (
@@ -91,7 +91,7 @@ def uncertainty(mixture: Mixture, rows: Array) -> Array:
         1.0 - mixture.responsibilities(rows[at : at + CHUNK]).max(axis=1)
         for at in range(0, len(rows), CHUNK)
     ]
-    return np.maximum(np.concatenate(parts), 0.0)
+    return np.asarray(np.maximum(np.concatenate(parts), 0.0))
 
 
 def background(mixture: Mixture, looked: View, at: Array) -> Array:
@@ -119,7 +119,7 @@ def _map(mixture: Mixture, looked: View, seen: Array, found: Array) -> Panel:
     bounds = frame(mixture, looked, seen)
     top = _top(found)
     marks: list[Mark] = [_behind(mixture, looked, bounds, top)]
-    whole = ~np.isnan(seen).any(axis=1)
+    whole = np.asarray(~np.isnan(seen).any(axis=1))
     if whole.sum() >= MANY:
         marks.append(_cells(seen[whole], found[whole], bounds, top))
         said = f"{whole.sum():,} rows, binned"
@@ -161,7 +161,7 @@ def _chosen(found: Array, usable: NDArray[np.bool_]) -> NDArray[np.intp]:
     if order.size <= MOST_POINTS:
         return order
     half = MOST_POINTS // 2
-    others = subset(order[:-half, None], MOST_POINTS - half)[:, 0]
+    others = order[:-half][chosen_at(order.size - half, MOST_POINTS - half)]
     return np.concatenate([others, order[-half:]])
 
 
@@ -188,8 +188,9 @@ def _behind(mixture: Mixture, looked: View, bounds: tuple[Bounds, ...], top: flo
 
 def _cells(seen: Array, found: Array, bounds: tuple[Bounds, ...], top: float) -> Image:
     """Mean uncertainty of the rows in each cell as a colour, clear where there are none."""
-    count, *edges = np.histogram2d(*seen.T, bins=CELLS, range=bounds)
-    total = np.histogram2d(*seen.T, bins=edges, weights=found)[0]
+    x, y = seen.T
+    count = np.histogram2d(x, y, CELLS, bounds)[0]
+    total = np.histogram2d(x, y, CELLS, bounds, weights=found)[0]
     mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0.0)
     color = colors_of(mean.T.ravel(), top).reshape(CELLS, CELLS, 3)
     return Image(np.dstack([color, count.T > 0.0]), bounds[0], bounds[1])

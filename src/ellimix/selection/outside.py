@@ -8,7 +8,7 @@ on over all of them, in lockstep: one pass serves all.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +21,7 @@ from ellimix.engines.incomplete import suited
 from ellimix.flights import Observer
 from ellimix.inference.posterior import assuming
 from ellimix.records import Array, Block
+from ellimix.report import FitReport
 from ellimix.selection import criteria
 from ellimix.selection.cells import Cell, Verdict
 from ellimix.selection.notes import about
@@ -31,6 +32,11 @@ from ellimix.sources.threads import one_blas_thread
 GOING_ON = 10  # cells
 TOLERANCE = 1e-6  # of the mean log-likelihood
 MOST = 200  # passes
+# fits run to their ends, as `ellimix.em.run` does
+Run = Callable[
+    [OutsideSource, Engine, Sequence[Task], Observer | None, tuple[str, ...] | None],
+    list[FitReport],
+]
 SAMPLED = (
     "The search was made on a random sample of {:,} rows; the {} models that were best there, as "
     "if all rows were like it, went on over all {:,} rows."
@@ -43,6 +49,7 @@ def on_all_rows(
     engine: Engine,
     feature_names: tuple[str, ...] | None = None,
     observe: Observer | None = None,
+    go: Run = run,
 ) -> Found:
     """What a search found on a source's sample, with its best cells fitted to all rows.
 
@@ -55,6 +62,8 @@ def on_all_rows(
     feature_names : tuple of str, optional
     observe : callable, optional
         Sees every iteration over all rows.
+    go : callable, optional
+        What runs the fits over all rows, in place of `ellimix.em.run`.
 
     Returns
     -------
@@ -67,7 +76,7 @@ def on_all_rows(
     used = suited(engine, source)
     placed = source.placed(used)
     tasks = [_task(found, scaled[i]) for i in chosen]
-    reports = run(placed, used, tasks, observe, feature_names)
+    reports = go(placed, used, tasks, observe, feature_names)
     sums = _sums(placed, used, [r.mixture for r in reports if r.mixture is not None])
     cells = [_left_out(cell) for cell in scaled]
     of = iter(sums)

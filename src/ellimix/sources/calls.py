@@ -63,7 +63,7 @@ class CalledBlocks:
 
     def chunks(self, size: int) -> Iterator[Chunk]:
         """The blocks of one call."""
-        for number, given in enumerate(self.call()):
+        for number, given in enumerate(self._given()):
             rows, weight = _pair(given, number, self.where)
             if rows.shape[1] != self.n_features or (weight is not None) != self.weighted:
                 weights = "with" if self.weighted else "without"
@@ -73,6 +73,19 @@ class CalledBlocks:
                     "as in the first block."
                 )
             yield Chunk(rows, weight)
+
+    def _given(self) -> Iterator[Any]:
+        """What the function gives; its own errors say of what rows they are."""
+        number = 0
+        try:
+            for given in self.call():
+                yield given
+                number += 1
+        except Exception as error:
+            raise DataError(
+                f"{self.where} cannot be read on after {number} of them: "
+                f"{type(error).__name__}: {error}."
+            ) from error
 
     def with_columns(self, names: tuple[str, ...]) -> CalledBlocks:
         """The same rows: their columns have no names, and are taken to be the model's."""

@@ -11,18 +11,24 @@ from pathlib import Path
 from typing import Any, Final, Protocol, final, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ellimix.errors import DataError
+from ellimix.errors import DataError, MissingExtra
+from ellimix.records import Rows
 from ellimix.sources.arrays import mapped, open_arrays
 from ellimix.sources.arrow import FEATHER, gives_stream, open_files, open_stream
 from ellimix.sources.calls import open_call
+from ellimix.sources.dask import is_dask
+from ellimix.sources.dask_rows import open_dask
 from ellimix.sources.files import PARQUET, TEXT, kind_of
 from ellimix.sources.memory import MemorySource
 from ellimix.sources.outside import OutsideSource
 from ellimix.sources.reading import Reader
 from ellimix.sources.stream import StreamSource
+from ellimix.sources.watching import Meter, PassProgress, Tell
 
 MEMORY: Final = "256 MiB"
+TINY: Final = "1 MiB"  # of rows on other machines: more stay there
 UNITS: Final = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9,
                 "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}  # fmt: skip
 FORMATS: Final = (*PARQUET, *FEATHER, *TEXT, ".npy")
@@ -34,6 +40,10 @@ class Distant(Reader, Protocol):
 
     def source(self) -> OutsideSource:
         """The source that a pass runs over."""
+        ...
+
+    def answered(self, answer: Callable[[Rows], NDArray[Any]]) -> Any:
+        """What `answer` says of the rows, which stays where they are, too."""
         ...
 
 
@@ -48,6 +58,7 @@ class ByFile(Protocol):
 
 WILD: Final = "*?["
 TABLES: Final = ("pandas", "polars")  # in memory: scikit-learn's checks know them
+SPARK: Final = "pyspark"
 ON_DISK: Final = ("h5py", "zarr")
 
 
@@ -75,11 +86,14 @@ class RowStream:
         Rows that take no more bytes than this are read into memory once.
     threads : int or None
         Threads of a pass.
+    tell : tuple of callable
+        Who is told how far a pass is; see `watched`.
     """
 
     reader: Reader
     memory: int
     threads: int | None = None
+    tell: tuple[Tell, ...] = ()
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
@@ -102,11 +116,41 @@ class RowStream:
         size = self.reader.most_bytes
         return size is not None and size <= self.memory
 
+    @property
+    def distant(self) -> Distant | None:
+        """The reader, where rows stay on other machines."""
+        return self.reader if isinstance(self.reader, Distant) else None
+
     def source(self) -> OutsideSource:
         """The source that a pass runs over."""
-        if isinstance(self.reader, Distant):
-            return self.reader.source()
-        return StreamSource(reader=self.reader, threads=self.threads)
+        meter = Meter(self._told) if self.tell else None
+        if self.distant is not None:
+            return replace(self.distant.source(), meter=meter)
+        return StreamSource(reader=self.reader, threads=self.threads, meter=meter)
+
+    def watched(self, tell: Tell) -> RowStream:
+        """The same rows, with someone who is told how far each pass over them is.
+
+        Parameters
+        ----------
+        tell : callable
+            Gets a `PassProgress` four times a second at most, and at the end of a pass: the pass,
+            rows done and all rows, rows a second, seconds left.
+
+        Examples
+        --------
+        >>> import ellimix as em
+        >>> seen = []
+        >>> stream = em.rows(em.datasets.path("faithful"), memory=0).watched(seen.append)
+        >>> model = em.GaussianMixture(2, random_state=0).fit(stream)
+        >>> seen[-1].number == 1 + model.n_iter_, seen[-1].done, seen[-1].left
+        (True, 272, 0.0)
+        """
+        return replace(self, tell=(*self.tell, tell))
+
+    def _told(self, progress: PassProgress) -> None:
+        for tell in self.tell:
+            tell(progress)
 
     def loaded(self) -> MemorySource:
         """All rows in memory."""
@@ -138,10 +182,10 @@ def rows(
     columns: Sequence[Any] | None = None,
     weights: Any = None,
     where: Any = None,
-    memory: int | str = MEMORY,
+    memory: int | str | None = None,
     threads: int | None = None,
 ) -> RowStream:
-    """Rows of files, arrays on disk, Arrow streams or functions, for `fit` and its like.
+    """Rows of files, arrays on disk, Dask, Spark, Arrow streams or functions, for `fit`.
 
     Parameters
     ----------
@@ -152,20 +196,26 @@ def rows(
           pyarrow Table or Dataset.
         - A zarr or HDF5 array, or a memory map: anything with ``shape`` (n, d), ``dtype`` and
           slices of rows.
+        - A Dask array or dataframe; it stays on its cluster.
+        - A Spark DataFrame: passes run on its cluster (``pip install 'ellimix[spark]'``).
         - A function without arguments that returns an iterable of arrays (m, d), or of pairs of
           an array and row weights; it is called once a pass.
     columns : sequence of str or int, optional
         The features, in order; by default all columns of numbers.
     weights : str or int, optional
-        The column of row weights, which is then no feature.
+        The column of row weights, which is then no feature. Of Dask collections also an array or
+        series of weights, in the same partitions.
     where : str, sequence of triples, or pyarrow expression, optional
         Which rows count: ``"year >= 2020 and kind == 'a'"``, or ``[("year", ">=", 2020)]``. Row
-        groups of Parquet files that cannot hold such rows are not read.
-    memory : int or str, default="256 MiB"
-        Rows that take no more are read into memory once, and then are as an array. With 0 they
-        are read anew in every pass, however few they are.
+        groups of Parquet files that cannot hold such rows are not read. Of a Spark DataFrame, a
+        condition as in Spark SQL, or a Column.
+    memory : int or str, optional
+        Rows that take no more are read into memory once, and then are as an array. By default
+        ``"256 MiB"``, and ``"1 MiB"`` for rows on other machines. With 0 they are read anew in
+        every pass, or stay where they are, however few they are.
     threads : int, optional
-        Threads of a pass; by default the cores that this process may use.
+        Threads of a pass; by default the cores that this process may use. Not for Dask and
+        Spark, whose workers have their own.
 
     Returns
     -------
@@ -198,7 +248,11 @@ def rows(
     asked = Asked(None if columns is None else tuple(columns), weights, where)
     for suits, opened in OPENERS:
         if suits(origin):
-            return RowStream(opened(origin, asked), bytes_of(memory), threads)
+            found = RowStream(opened(origin, asked), 0, threads)
+            if found.distant is not None and threads is not None:
+                raise DataError("threads is the cluster's: give its workers as many, and leave it.")
+            own = MEMORY if found.distant is None else TINY
+            return replace(found, memory=bytes_of(own if memory is None else memory))
     raise DataError(
         f"Rows cannot be read from a {type(origin).__name__}: pass an array, a path, an object "
         "with an Arrow C stream, an array on disk, or a function that returns blocks of rows."
@@ -214,7 +268,15 @@ def is_stream(X: Any) -> bool:
     home = type(X).__module__.split(".")[0]
     if home in TABLES:
         return False
-    return _is_path(X) or _is_once(X) or gives_stream(X) or home in ON_DISK or _is_function(X)
+    return (
+        is_dask(X)
+        or _is_spark(X)
+        or _is_path(X)
+        or _is_once(X)
+        or gives_stream(X)
+        or home in ON_DISK
+        or _is_function(X)
+    )
 
 
 def bytes_of(size: int | str) -> int:
@@ -304,6 +366,20 @@ def _open_call(origin: Any, asked: Asked) -> Reader:
     return open_call(origin)
 
 
+def _open_dask(origin: Any, asked: Asked) -> Reader:
+    if asked.where is not None:
+        raise DataError("where= is for files: filter with Dask itself, ddf[ddf.year > 2020].")
+    return open_dask(origin, asked.columns, asked.weights)
+
+
+def _open_spark(origin: Any, asked: Asked) -> Reader:
+    try:
+        from ellimix.sources.spark.rows import open_spark
+    except ModuleNotFoundError as error:  # pyspark comes without pandas and pyarrow
+        raise MissingExtra(str(error.name), "spark") from error
+    return open_spark(origin, asked.columns, asked.weights, asked.where)
+
+
 def _refuse_once(origin: Any, _: Asked) -> Reader:
     raise DataError(
         f"A {type(origin).__name__} can be read once, and a fit reads rows many times: pass a "
@@ -321,6 +397,10 @@ def _is_path(origin: Any) -> bool:
     return isinstance(origin, str | PathLike)
 
 
+def _is_spark(origin: Any) -> bool:
+    return type(origin).__module__.split(".")[0] == SPARK
+
+
 def _is_array(origin: Any) -> bool:
     sliced = (
         hasattr(origin, "shape") and hasattr(origin, "dtype") and hasattr(origin, "__getitem__")
@@ -334,7 +414,9 @@ def _is_function(origin: Any) -> bool:
 
 # In this order: what suits first.
 OPENERS: Final[list[tuple[Callable[[Any], bool], Callable[[Any, Asked], Reader]]]] = [
+    (is_dask, _open_dask),
     (_is_path, _open_paths),
+    (_is_spark, _open_spark),  # has an Arrow stream, too, which would bring all rows here
     (_is_once, _refuse_once),
     (gives_stream, _open_stream),
     (_is_array, _open_array),

@@ -16,10 +16,14 @@ from ellimix.records import Array, Block, Rows, SufficientStatistics
 from ellimix.sources.base import Step
 from ellimix.sources.memory import MemorySource, block_rows
 from ellimix.sources.survey import Survey
+from ellimix.sources.watching import Meter
 
 T = TypeVar("T")
 
 MANY = 1_000_000  # rows that there are taken to be, where engines are chosen before a look
+SAMPLES = 4  # copies of the sample at once: two surveys' while they are added, or starts'
+EACH_ROW = 24  # bytes of a row in it besides its values: its key, number and weight
+EACH_START = 24  # bytes of a row and component, while starts are made
 LARGE = 16  # times a block's rows
 PATTERNS = 1_000  # of missing values, where that is asked for: they are not counted
 
@@ -36,11 +40,14 @@ class OutsideSource(ABC):
         Rows in a block; by default a function of d.
     threads : int, optional
         Threads of a pass; by default the cores that this process may use.
+    meter : Meter, optional
+        Who is told how far a pass is.
     """
 
     survey: Survey | None = None
     tile: int | None = None
     threads: int | None = None
+    meter: Meter | None = None
 
     @property
     @abstractmethod
@@ -121,6 +128,22 @@ class OutsideSource(ABC):
     def rows_bytes(self) -> int:
         """What all rows take in memory, in bytes."""
         return self.n_rows * self.n_features * self.dtype.itemsize
+
+    def watched(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        """The blocks of a pass, of which the meter is told."""
+        if self.meter is None:
+            return blocks
+        known = self.survey.rows if self.survey is not None else self.known_rows
+        return self.meter.over(blocks, known)
+
+    def pass_bytes(self, engine: Engine, k: int, sample: int = 0) -> int:
+        """About what a fit of k components holds in this process, in bytes, besides libraries.
+
+        Whatever the number of rows; `sample` rows are those that starts are made on.
+        """
+        d = self.n_features
+        kept = SAMPLES * sample * (d * self.dtype.itemsize + EACH_ROW)
+        return kept + sample * EACH_START * k
 
     @property
     def detail(self) -> None:

@@ -31,12 +31,15 @@ class StreamSource(OutsideSource):
     reader : Reader
     by_column : bool
         Whether blocks are laid out column by column, as compiled engines like them.
+    first : int
+        Number of the first row: not 0 where these are one part of more rows.
     survey, tile, threads :
         As for `OutsideSource`.
     """
 
     reader: Reader
     by_column: bool = False
+    first: int = 0
 
     @property
     def where(self) -> str:
@@ -71,26 +74,25 @@ class StreamSource(OutsideSource):
 
     def blocks(self) -> Iterator[Block]:
         """The blocks, in order."""
-        for block in self._as_read():
-            weight = self.counting(block.rows, block.weight)
-            yield block if weight is block.weight else replace(block, weight=weight)
+        for block in self._given():
+            yield replace(block, weight=self.counting(block.rows, block.weight))
 
-    def _as_read(self) -> Iterator[Block]:
-        """The blocks with the weights that they came with."""
-        start = 0
+    def _given(self) -> Iterator[Block]:
+        """The blocks with the weights that rows came with, whatever is observed of them."""
+        start = self.first
         for rows, weight in self._cut(self.reader.chunks(self.size)):
             yield Block(rows, weight, start)
             start += rows.shape[0]
         known = self.survey.rows if self.survey is not None else self.known_rows
-        if known is not None and known != start:
+        if known is not None and known != start - self.first:
             raise DataError(
-                f"{self.where} had {known:,} rows, and now {start:,}: rows must not change during "
-                "a fit."
+                f"{self.where} had {known:,} rows, and now {start - self.first:,}: rows must not "
+                "change during a fit."
             )
 
     def each(self, step: Callable[[Block], T]) -> Iterator[T]:
         """``step`` of every block, in order; a few blocks are in memory at once."""
-        return in_turn(self.blocks(), step, self.threads or available_threads())
+        return in_turn(self.watched(self.blocks()), step, self.threads or available_threads())
 
     def reduce(self, step: Step) -> tuple[SufficientStatistics, ...]:
         """Statistics of all rows, added in order of the blocks."""
@@ -106,16 +108,20 @@ class StreamSource(OutsideSource):
             return surveyed(block, size, seed, below, self.where)
 
         threads = self.threads or available_threads()
-        for part in in_turn(replace(self, by_column=True)._as_read(), step, threads):
+        blocks = self.watched(replace(self, by_column=True)._given())
+        for part in in_turn(blocks, step, threads):
             total = part if total is None else total + part
         return total
 
-    def pass_bytes(self, engine: Engine) -> int:
-        """About what a pass holds in memory at once, in bytes, whatever the number of rows."""
+    def pass_bytes(self, engine: Engine, k: int, sample: int = 0) -> int:
+        """About what a fit of k components holds: blocks, their sums, the reader's, the sample."""
         d, item = self.n_features, self.dtype.itemsize
-        block = engine.block_rows(d) * d * item
         threads = self.threads or available_threads()
-        return 2 * block * (AHEAD * threads + 1) + self.reader.working_bytes
+        rows = engine.block_rows(d)
+        block = rows * d * item + 8 * k * (1 + d + d * d)  # with what becomes of it
+        work = rows * 8 * (k + 2 * d)  # of each thread: responsibilities, centred rows
+        waiting = 2 * block * (AHEAD * threads + 1) + threads * work
+        return waiting + self.reader.working_bytes + super().pass_bytes(engine, k, sample)
 
     def _cut(self, chunks: Iterator[Chunk]) -> Iterator[tuple[Rows, Array | None]]:
         """Rows and weights in blocks of one size, but for the last; nothing is copied twice."""

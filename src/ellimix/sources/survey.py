@@ -55,6 +55,8 @@ class Survey:
     sample_weight : ndarray of shape (s,)
     weighted : bool
         Whether rows came with weights.
+    seed : int
+        Of the sample.
     """
 
     size: int
@@ -70,6 +72,7 @@ class Survey:
     sample: Rows
     sample_weight: Array
     weighted: bool
+    seed: int = 0
 
     def __add__(self, other: Survey) -> Survey:
         keys = np.concatenate([self.keys, other.keys])
@@ -88,6 +91,7 @@ class Survey:
             np.concatenate([self.sample, other.sample])[order],
             np.concatenate([self.sample_weight, other.sample_weight])[order],
             self.weighted or other.weighted,
+            self.seed,
         )
 
     @property
@@ -159,6 +163,7 @@ def surveyed(
         rows[chosen - block.start].copy(order="C"),
         weight[chosen - block.start],
         block.weight is not None,
+        seed,
     )
 
 

@@ -88,7 +88,7 @@ def row_numbers(mixture: Mixture, scores: Scores, missing: Array) -> RowNumbers:
     p, n, fit = mixture.n_parameters, scores.weight, scores.log_likelihood
     plain = mixture.parameters.hyper is None
     return RowNumbers(
-        n_rows=int(scores.labels.size),
+        n_rows=scores.rows,
         weight=n,
         log_likelihood=fit,
         bic=criteria.bic(fit, p, n) if plain else None,

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ellimix.plots.motion.animate import animate
+from ellimix.plots.motion.animation import animate
 
 __all__ = ["animate"]

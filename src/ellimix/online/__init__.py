@@ -1,0 +1,1 @@
+"""Streams: stepwise EM, components that are born and die, drift, and models that are merged."""

@@ -1,0 +1,1 @@
+"""Rows of a Spark DataFrame: pyspark is imported here and nowhere else."""
