@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
+from ellimix.reporting import report_page
 from ellimix.reporting.streams import stream_of
-from report_problems import FAITHFUL, mixture_of, page_of
+from ellimix.reporting.subject import of_estimator
+from ellimix.sources.memory import MemorySource
+from ellimix.summary import numbers
+from report_problems import FAITHFUL, Page, mixture_of, page_of, quietly
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +44,27 @@ class Record:
 
 def page_with(record):
     model = mixture_of(2).fit(FAITHFUL)
-    model.stream_ = record
-    return page_of(model, FAITHFUL)
+    subject = of_estimator(model, MemorySource(FAITHFUL), model.summary(FAITHFUL))
+    return Page(report_page(replace(subject, stream=record)))
+
+
+def test_a_model_that_followed_a_stream():
+    rng = np.random.default_rng(0)
+    model = mixture_of(2)
+    for middle in (0.0, 0.0, 0.0, 4.0):
+        X = np.concatenate([rng.normal(middle, 1.0, (200, 2)), rng.normal(12.0, 1.0, (200, 2))])
+        model = quietly(lambda X=X: model.partial_fit(X))
+    record, page = model.stream_, page_of(model, X)
+    assert record.drifted
+    rows = page.tables["drift"][0][1:]
+    assert [row[0] for row in rows] == [str(batch.number) for batch in record.batches]
+    for row, batch in zip(rows[1:], record.batches[1:], strict=True):
+        mark = "*" if batch in record.strange else ""
+        assert row[3:6] == [f"{batch.fit:.3f}", f"{batch.expected:.3f}", f"{batch.z:.1f}{mark}"]
+        assert row[7] == f"{batch.moved.max():.2f}"
+    named = ", ".join(str(batch.number) for batch in record.strange)
+    assert f"of the batches {named} " in page.texts["drift"]
+    assert numbers.nats(model.bic(X)) in page.texts["model"]
 
 
 def test_a_stream_without_drift():
