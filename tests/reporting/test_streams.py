@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import pytest
 
+import ellimix as em
 from ellimix.reporting import report_page
 from ellimix.reporting.streams import stream_of
 from ellimix.reporting.subject import of_estimator
 from ellimix.sources.memory import MemorySource
 from ellimix.summary import numbers
-from report_problems import FAITHFUL, Page, mixture_of, page_of, quietly
+from report_problems import FAITHFUL, Page, code_of, mixture_of, page_of, quietly
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +50,13 @@ def page_with(record):
     return Page(report_page(replace(subject, stream=record)))
 
 
-def test_a_model_that_followed_a_stream():
+def test_a_model_that_followed_a_stream(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
-    model = mixture_of(2)
+    model, batches = mixture_of(2), []
     for middle in (0.0, 0.0, 0.0, 4.0):
         X = np.concatenate([rng.normal(middle, 1.0, (200, 2)), rng.normal(12.0, 1.0, (200, 2))])
-        model = quietly(lambda X=X: model.partial_fit(X))
+        batches.append(X)
+        quietly(partial(model.partial_fit, X))
     record, page = model.stream_, page_of(model, X)
     assert record.drifted
     rows = page.tables["drift"][0][1:]
@@ -65,6 +68,24 @@ def test_a_model_that_followed_a_stream():
     named = ", ".join(str(batch.number) for batch in record.strange)
     assert f"of the batches {named} " in page.texts["drift"]
     assert numbers.nats(model.bic(X)) in page.texts["model"]
+    assert page.texts["first"] == f"Read this first {model.report_.notes[-1]}"
+    (code,) = code_of(page)
+    monkeypatch.chdir(tmp_path)
+    quietly(lambda: exec(code, {"batches": batches, "X": X}))
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == page.source
+    assert "batches are the 4 batches" in page.texts["again"]
+
+
+def test_a_posterior_of_several_batches(tmp_path, monkeypatch):
+    model = em.BayesianGaussianMixture(2, max_iter=500, random_state=0)
+    for batch in (FAITHFUL[:150], FAITHFUL[150:]):
+        model.partial_fit(batch)
+    page = page_of(model, FAITHFUL[150:])
+    assert "drift" not in page.texts
+    (code,) = code_of(page)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {"batches": [FAITHFUL[:150], FAITHFUL[150:]], "X": FAITHFUL[150:]})
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == page.source
 
 
 def test_a_stream_without_drift():

@@ -131,6 +131,39 @@ def python_call(estimator: Any, given: Sequence[str] = (), data: str = "") -> Ca
     data : str
         Code that gives the rows; by default ``X``, which has to be there.
     """
+    lines, notes = _made(estimator)
+    arguments = "".join(f", {name}={name}" for name in given)
+    if data:
+        lines.append(f"X = {data}")
+    lines += [f"model.fit(X{arguments})", f'model.to_report(X, "report.html"{arguments})']
+    open_names = [*(["X"] if not data else []), *given]
+    if open_names:
+        verb = "is" if len(open_names) == 1 else "are"
+        notes.append(f"{', '.join(open_names)} {verb} what this report was made of.")
+    notes += _about_seed(estimator.random_state)
+    return Call("In Python", tuple(lines), tuple(notes))
+
+
+def stream_call(estimator: Any, n_batches: int) -> Call:
+    """The lines of Python that follow a stream again.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+    n_batches : int
+    """
+    lines, notes = _made(estimator)
+    lines += ["for batch in batches:", "    model.partial_fit(batch)"]
+    lines.append('model.to_report(X, "report.html")')
+    notes.append(
+        f"batches are the {n_batches:,} batches of rows that the model saw, in their order, with "
+        "what else was passed of each; X is what this report was made of."
+    )
+    return Call("In Python", tuple(lines), (*notes, *_about_seed(estimator.random_state)))
+
+
+def _made(estimator: Any) -> tuple[list[str], list[str]]:
+    """The lines that make an estimator with its parameters, and what they leave open."""
     notes, written = [], []
     for name, value in changed(estimator).items():
         try:
@@ -142,17 +175,7 @@ def python_call(estimator: Any, given: Sequence[str] = (), data: str = "") -> Ca
     lines = ["import ellimix as em"]
     lines += ["import numpy as np"] * ("np.array(" in code)
     lines += ["from ellimix.selection.guard import Guard"] * ("Guard(" in code)
-    lines += ["", *_assigned(type(estimator).__name__, written)]
-    arguments = "".join(f", {name}={name}" for name in given)
-    if data:
-        lines.append(f"X = {data}")
-    lines += [f"model.fit(X{arguments})", f'model.to_report(X, "report.html"{arguments})']
-    open_names = [*(["X"] if not data else []), *given]
-    if open_names:
-        verb = "is" if len(open_names) == 1 else "are"
-        notes.append(f"{', '.join(open_names)} {verb} what this report was made of.")
-    notes += _about_seed(estimator.random_state)
-    return Call("In Python", tuple(lines), tuple(notes))
+    return [*lines, "", *_assigned(type(estimator).__name__, written)], notes
 
 
 def _about_seed(seed: Any) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ HEAD: Final = (
 def drift(subject: Subject) -> Section | None:
     """How a stream went; None where the model followed none."""
     stream = subject.stream
-    if stream is None:
+    if stream is None or not stream.batches:
         return None
     shown = tuple(_line(batch, stream.limit) for batch in [*stream.batches][-MOST_BATCHES:])
     more = len(stream.batches) - len(shown)

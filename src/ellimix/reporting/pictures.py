@@ -24,6 +24,7 @@ from ellimix.plots.views import separation, view
 from ellimix.reporting.parts import Figure, Part, Prose
 from ellimix.reporting.subject import Subject
 from ellimix.reporting.svg import inline
+from ellimix.summary.names import visible
 from ellimix.summary.numbers import nats
 
 SHARPNESS: Final = 90.0  # dots an inch of what is drawn point by point
@@ -68,7 +69,7 @@ def pictures(subject: Subject) -> Mapping[str, Part]:
         if not picture.wanted(subject):
             continue
         try:
-            scene, caption = picture.scene(subject), picture.caption(subject)
+            scene, caption = picture.scene(subject), visible(picture.caption(subject))
         except DataError as error:
             out[name] = Prose(f"There is no picture here. {error}")
             continue

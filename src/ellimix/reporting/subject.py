@@ -10,9 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ellimix.density.mixture import Mixture
+from ellimix.errors import Status
 from ellimix.estimators.search import GaussianMixtureSearch
 from ellimix.report import FitReport
-from ellimix.reporting.calls import Call, command_call, python_call, restored_call
+from ellimix.reporting.calls import (
+    Call,
+    command_call,
+    python_call,
+    restored_call,
+    stream_call,
+)
 from ellimix.reporting.looking import Look, look
 from ellimix.reporting.streams import Stream, stream_of
 from ellimix.selection.annihilation import Annihilation
@@ -23,6 +30,7 @@ from ellimix.summary.names import distinct, sentence
 from ellimix.summary.summary import Summary
 
 NAME_WIDTH: Final = 40
+SOUND: Final = (Status.CONVERGED.value, Status.UPDATED.value)  # ends that call for no caution
 SAME: Final = 1e-6  # relative: sums of one model over the same rows
 
 
@@ -82,7 +90,7 @@ class Subject:
         """What a careful reader should know first, each sentence once."""
         said = (*self.remarks, *self.summary.warnings)
         fit = self.summary.fit
-        if fit is not None and fit.status != "converged":
+        if fit is not None and fit.status not in SOUND:
             said = (*said, fit.message)
         return tuple(dict.fromkeys(map(self.said, said)))
 
@@ -128,11 +136,7 @@ def of_estimator(
     search, runs = _choice(estimator)
     known = summary.fit is not None
     reports = () if search is not None or not known else tuple(vars(estimator)["reports_"])
-    calls = (
-        (python_call(estimator, given), command_call(estimator, given))
-        if known
-        else (restored_call(estimator),)
-    )
+    stream = stream_of(estimator)
     chosen: dict[str, Any] = {}
     if search is not None and known:
         chosen = {
@@ -147,11 +151,24 @@ def of_estimator(
         **chosen,
         runs=runs if known else (),
         reports=reports,
-        stream=stream_of(estimator),
-        calls=calls,
+        stream=stream,
+        calls=_calls(estimator, given, summary, stream),
         remarks=_remarks(estimator, summary, found),
         fitted=estimator if reports else None,
     )
+
+
+def _calls(
+    estimator: Any, given: Sequence[str], summary: Summary, stream: Stream | None
+) -> tuple[Call, ...]:
+    """How the model is made again."""
+    if summary.fit is None or (stream is not None and not stream.batches):
+        return (restored_call(estimator),)
+    posterior = summary.posterior
+    seen = 1 if posterior is None else posterior.n_batches or 1
+    if stream is not None or seen > 1:
+        return (stream_call(estimator, estimator.n_batches_),)
+    return python_call(estimator, given), command_call(estimator, given)
 
 
 def _with_rows(summary: Summary, found: Look) -> Summary:
