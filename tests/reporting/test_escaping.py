@@ -161,7 +161,7 @@ def test_a_picture_keeps_nothing_but_its_own():
     found = dict(page.elements)
     assert found["svg"]["aria-label"] == 'a "label" <'
     assert (found["svg"]["width"], found["svg"]["height"]) == ("96", "48")
-    assert found["path"] == {"id": "one-p", "d": "M 0.12 1.0 z"}
+    assert found["path"] == {"id": "one-p", "d": "M 0.1 1.0 z"}
     assert found["g"] == {"clip-path": "url(#one-c)"}
     assert found["use"]["href"] == "#one-p"
     assert found["clippath"] == {"id": "one-c"}

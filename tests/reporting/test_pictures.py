@@ -96,7 +96,7 @@ def test_a_million_rows_make_a_page_of_less_than_a_megabyte(large):
     assert len(page.source.encode("utf-8")) < MEGABYTE
     assert len(figures(page)) == 4
     assert "5,000 of 1,000,000 rows, chosen at random, by " in figures(page)[0]
-    assert "1,500 of 1,000,000 rows by each pair of " in figures(page)[1]
+    assert "1,000 of 1,000,000 rows by each pair of " in figures(page)[1]
     assert "of the 5,000 rows drawn, " in figures(page)[3]
     assert "of 1,000,000 rows and 20 features" in page.texts[""]
 

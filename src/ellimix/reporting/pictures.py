@@ -31,7 +31,7 @@ SHARPNESS: Final = 90.0  # dots an inch of what is drawn point by point
 ROOM: Final = 780_000  # bytes of all pictures together: the page has at most 1 MB
 MOST_PAIRED: Final = 4  # features; one less of many components, whose ellipses take room
 MANY: Final = 6  # components
-MOST_PAIRED_ROWS: Final = 1500  # in each of the panels of pairs
+MOST_PAIRED_ROWS: Final = 1000  # in each of the panels of pairs
 
 
 @final

@@ -11,7 +11,7 @@ HREF: Final = "{http://www.w3.org/1999/xlink}href"
 # what XML does not take, even escaped: a name could bring one
 FORBIDDEN: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 FAMILIES: Final = re.compile(r"'[^']*'(?:, *'[^']*')*, *(?=sans-serif)")
-DIGITS: Final = re.compile(r"-?\d+\.\d{3,}")  # of a path: hundredths of a point are plenty
+DIGITS: Final = re.compile(r"-?\d+\.\d{2,}")  # of a path: a tenth of a point is not seen
 POINT: Final = 96.0 / 72.0  # pixels of a page
 DROPPED: Final = ("metadata", "style")  # of the second, rules that all pictures share: in page.css
 
@@ -73,4 +73,4 @@ def _rewrite(element: ElementTree.Element, key: str, used: set[str]) -> None:
 
 
 def _rounded(number: re.Match[str]) -> str:
-    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
+    return f"{float(number[0]):.1f}".rstrip("0").rstrip(".")
