@@ -15,7 +15,7 @@ from ellimix.reporting import pictures
 from ellimix.reporting.looking import MOST_POINTS, look
 from ellimix.reporting.parts import Figure, Prose
 from ellimix.sources.memory import MemorySource
-from report_problems import FAITHFUL, IRIS, Page, mixture_of, named, page_of, quietly, search
+from report_problems import FAITHFUL, IRIS, Page, blobs, mixture_of, named, page_of, quietly, search
 
 MEGABYTE = 1_000_000
 
@@ -183,3 +183,16 @@ def test_letters_that_no_font_has_are_kept():
     model.mixture_ = named(model.mixture_, ["🦊 日本語", "क्षेत्र"])
     page = page_of(model, FAITHFUL)  # and no warning of matplotlib's font
     assert page.texts["pictures"].count("🦊 日本語") == 2
+
+
+def test_many_components_of_features_with_long_names_fit_too():
+    names = [("日本語の長い名前" * 9) + str(j) for j in range(60)]
+    X = blobs(40, 60, n=1500)
+    model = quietly(
+        lambda: em.BayesianGaussianMixture(40, covariance_type="diag", random_state=0).fit(X)
+    )
+    model.mixture_ = named(model.mixture_, names)
+    assert model.n_components_effective_ > 30
+    page = page_of(model, X)
+    assert len(page.source.encode("utf-8")) < MEGABYTE
+    assert "with the smallest weights" in page.words or "features, along which" in page.words
