@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +17,11 @@ from rich.console import Console
 from ellimix.cli.places import check_picture, check_places, picture_of, write_picture
 from ellimix.cli.summary import components_of
 from ellimix.cli.watching import kept, pass_bar
-from ellimix.engines import NAMES
+from ellimix.engines import NAMES, choose
 from ellimix.errors import DataError
+from ellimix.estimators.beginning import held_rows
+from ellimix.estimators.outside import CHOOSING_ROWS
+from ellimix.estimators.verbose import as_bytes
 from ellimix.sources.dask_files import cluster, frame_of
 from ellimix.sources.files import PARQUET, TEXT, kind_of
 from ellimix.sources.memory import MemorySource
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 DASK: Final = "dask"
 ENGINES: Final = ("auto", *NAMES, DASK)
 SMALL: Final = 64 << 20  # bytes of a file that is read whole, however it is packed
+MOST_TRIED: Final = 9  # components, where their number is open
 DRAWN: Final = 20_000  # rows in the picture
 STARTS, MOST, TOLERANCE = 5, 1000, 1e-5  # of a model of which all is given
 
@@ -127,6 +132,8 @@ def fit_outside(options: FitOptions, console: Console) -> Any:
     with _rows(options) as given, pass_bar() as tell, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what fits warn of stands in the summary
         stream = given if tell is None else given.watched(tell)
+        if options.engine != DASK:
+            say_bound(stream, options)
         try:
             model.fit(stream, **kept(options.outside.checkpoint, options.outside.resume))
         except DataError:
@@ -139,6 +146,19 @@ def fit_outside(options: FitOptions, console: Console) -> Any:
         model.save(options.out)
     _print(model, options, console)
     return model
+
+
+def say_bound(stream: RowStream, options: FitOptions) -> None:
+    """Before the start, on standard error: how much memory the fit holds, whatever its rows."""
+    source, d, k = stream.source(), stream.n_features, options.components or MOST_TRIED
+    size = held_rows(CHOOSING_ROWS, d, stream.reader.dtype.itemsize)
+    engine = choose(options.engine, source.n_rows, d, k, True)
+    bound = as_bytes(source.pass_bytes(engine, k, size))
+    print(
+        f"Rows of {d} columns from {source.where}, read anew in every pass: about {bound} of "
+        "memory, however many rows there are.",
+        file=sys.stderr,
+    )
 
 
 @contextmanager

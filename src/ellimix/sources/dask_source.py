@@ -62,29 +62,9 @@ class DaskSource(OutsideSource):
     held: Tasks | None = None
 
     @property
-    def where(self) -> str:
-        """What the rows are from."""
-        return self.reader.where
-
-    @property
     def known_rows(self) -> int | None:
         """Number of rows, where it is known."""
         return self.reader.n_rows
-
-    @property
-    def n_features(self) -> int:
-        """Number of features, d."""
-        return self.reader.n_features
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the rows."""
-        return self.reader.dtype
-
-    @property
-    def has_weights(self) -> bool:
-        """Whether rows came with weights."""
-        return self.reader.weighted
 
     def placed(self, engine: Engine) -> DaskSource:
         """The same rows in blocks that suit an engine.

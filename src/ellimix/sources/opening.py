@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from ellimix.errors import DataError, MissingExtra
 from ellimix.records import Rows
 from ellimix.sources.arrays import mapped, open_arrays
-from ellimix.sources.arrow import FEATHER, gives_stream, open_files, open_stream
+from ellimix.sources.arrow_files import FEATHER, open_files
+from ellimix.sources.arrow_streams import gives_stream, open_stream
 from ellimix.sources.calls import open_call
 from ellimix.sources.dask import is_dask
 from ellimix.sources.dask_rows import open_dask

@@ -15,6 +15,7 @@ from ellimix.errors import DataError
 from ellimix.records import Array, Block, Rows, SufficientStatistics
 from ellimix.sources.base import Step
 from ellimix.sources.memory import MemorySource, block_rows
+from ellimix.sources.reading import Reader
 from ellimix.sources.survey import Survey
 from ellimix.sources.watching import Meter
 
@@ -34,6 +35,8 @@ class OutsideSource(ABC):
 
     Parameters
     ----------
+    reader : Reader
+        Whose rows these are.
     survey : Survey, optional
         What one look at all rows told; see `looked_at`.
     tile : int, optional
@@ -44,6 +47,7 @@ class OutsideSource(ABC):
         Who is told how far a pass is.
     """
 
+    reader: Reader
     survey: Survey | None = None
     tile: int | None = None
     threads: int | None = None
@@ -51,28 +55,8 @@ class OutsideSource(ABC):
 
     @property
     @abstractmethod
-    def where(self) -> str:
-        """What the rows are from, as messages call it."""
-
-    @property
-    @abstractmethod
     def known_rows(self) -> int | None:
         """Number of rows, where it is known without a look at them."""
-
-    @property
-    @abstractmethod
-    def n_features(self) -> int:
-        """Number of features, d."""
-
-    @property
-    @abstractmethod
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the rows: float32 or float64."""
-
-    @property
-    @abstractmethod
-    def has_weights(self) -> bool:
-        """Whether rows came with weights."""
 
     @abstractmethod
     def placed(self, engine: Engine) -> Self:
@@ -96,6 +80,26 @@ class OutsideSource(ABC):
     @abstractmethod
     def surveyed(self, size: int, seed: int) -> Survey | None:
         """The survey of all rows; None where there are none."""
+
+    @property
+    def where(self) -> str:
+        """What the rows are from, as messages call it."""
+        return self.reader.where
+
+    @property
+    def n_features(self) -> int:
+        """Number of features, d."""
+        return self.reader.n_features
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the rows: float32 or float64."""
+        return self.reader.dtype
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether rows came with weights."""
+        return self.reader.weighted
 
     @property
     def n_rows(self) -> int:

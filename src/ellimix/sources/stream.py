@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, final
+from typing import TypeVar, final
 
 import numpy as np
 
@@ -42,29 +42,9 @@ class StreamSource(OutsideSource):
     first: int = 0
 
     @property
-    def where(self) -> str:
-        """What the rows are from."""
-        return self.reader.where
-
-    @property
     def known_rows(self) -> int | None:
         """Number of rows, where the reader knows it."""
         return self.reader.n_rows
-
-    @property
-    def n_features(self) -> int:
-        """Number of features, d."""
-        return self.reader.n_features
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the rows."""
-        return self.reader.dtype
-
-    @property
-    def has_weights(self) -> bool:
-        """Whether the reader gives weights."""
-        return self.reader.weighted
 
     def placed(self, engine: Engine) -> StreamSource:
         """The same rows in blocks that suit an engine; they are laid out anew in every pass."""

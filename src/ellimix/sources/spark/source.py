@@ -90,29 +90,9 @@ class SparkSource(OutsideSource):
     by_column: bool = False
 
     @property
-    def where(self) -> str:
-        """What the rows are from."""
-        return self.reader.where
-
-    @property
     def known_rows(self) -> int | None:
         """Number of rows, where they are held."""
         return None if self.held is None else sum(self.held.lengths)
-
-    @property
-    def n_features(self) -> int:
-        """Number of features, d."""
-        return self.reader.n_features
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the rows."""
-        return self.reader.dtype
-
-    @property
-    def has_weights(self) -> bool:
-        """Whether there is a column of row weights."""
-        return self.reader.weighted
 
     def placed(self, engine: Engine) -> SparkSource:
         """The same rows in blocks that suit an engine."""
