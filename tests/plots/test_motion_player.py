@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Iterator
-
 import pytest
 
+import browser
 import ellimix as em
 from motion_problems import ROWS, STUCK, eight_starts
 
-webdriver = pytest.importorskip("selenium.webdriver")
 By = pytest.importorskip("selenium.webdriver.common.by").By
 Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
 Wait = pytest.importorskip("selenium.webdriver.support.ui").WebDriverWait
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
 
-pytestmark = pytest.mark.skipif(
-    BROWSER is None or DRIVER is None, reason="there is no chromium with its chromedriver"
-)
-QUIET = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--window-size=1100,800",
-)  # fmt: skip
+pytestmark = browser.needed
 
 
 @pytest.fixture(scope="module")
@@ -35,29 +22,17 @@ def page(tmp_path_factory):
     return path
 
 
-def opened(page, profile, *flags) -> Iterator:
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for flag in (*QUIET, *flags, f"--user-data-dir={profile}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    try:
-        driver.get(page.as_uri())
-        yield Player(driver)
-    finally:
-        driver.quit()
-
-
 @pytest.fixture
 def still(page, tmp_path):
     """The page for who asks for less motion."""
-    yield from opened(page, tmp_path, "--force-prefers-reduced-motion")
+    with browser.opened(page, tmp_path, "--force-prefers-reduced-motion") as driver:
+        yield Player(driver)
 
 
 @pytest.fixture
 def moving(page, tmp_path):
-    yield from opened(page, tmp_path)
+    with browser.opened(page, tmp_path) as driver:
+        yield Player(driver)
 
 
 class Player:
@@ -145,20 +120,4 @@ def test_nothing_is_asked_of_the_network_and_nothing_goes_wrong(moving, page):
     moving.until(lambda: moving.frame > 1)
     moving.driver.set_window_size(420, 700)
     moving("forward").click()
-    narrow = moving.driver.execute_script(
-        "return [document.documentElement.scrollWidth, window.innerWidth]"
-    )
-    assert narrow[0] <= narrow[1]  # no scrolling sideways
-    assert moving.driver.get_log("browser") == []
-    entries = moving.driver.get_log("performance")
-    events = [json.loads(entry["message"])["message"] for entry in entries]
-    sent = [e["params"] for e in events if e["method"] == "Network.requestWillBeSent"]
-    asked = [params["request"]["url"] for params in sent]
-    assert not [url for url in asked if url.startswith(("http", "ws"))]
-    own = [url for params, url in zip(sent, asked, strict=True) if "file" in params["documentURL"]]
-    assert own[0] == page.as_uri()
-    assert all(url.startswith("data:") for url in own[1:])
-    resources = moving.driver.execute_script(
-        "return performance.getEntriesByType('resource').map(entry => entry.name)"
-    )
-    assert all(name.startswith("data:") for name in resources)
+    browser.assert_quiet(moving.driver, page)

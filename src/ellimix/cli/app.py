@@ -206,6 +206,63 @@ def select(
 
 
 @app.command
+def report(
+    data: str,
+    /,
+    *,
+    components: Annotated[int | None, Parameter(name=["--components", "-k"])] = None,
+    covariance: str = "auto",
+    columns: str | None = None,
+    weights: str | None = None,
+    noise: Annotated[bool, Parameter(negative="")] = False,
+    prior: str = "none",
+    out: Path = Path("report.html"),
+    seed: int = 0,
+) -> None:
+    """Fit a mixture to a file, as fit does, and write all that is known of it to one HTML page.
+
+    The page needs no other file and no network.
+
+    Parameters
+    ----------
+    data
+        A .csv, .tsv, .parquet, .feather or .npy file, a pattern such as 'data/*.parquet', or a
+        folder. What is larger than 256 MiB is read anew in every pass.
+    components
+        Number of components. Without it, 1 to 9 are tried and BIC chooses.
+    covariance
+        Covariance family, as for fit; with auto all are tried and BIC chooses.
+    columns
+        Names of the columns to use, with commas between; by default all numeric ones.
+    weights
+        A column of row weights.
+    noise
+        Add a uniform noise component for rows that belong to no group; their label is -1.
+    prior
+        none, or default: a weak prior that keeps components from collapsing onto a few rows.
+    out
+        Write the page to this file.
+    seed
+        Seed of the starts.
+    """
+    from ellimix.cli.jobs import FitOptions
+    from ellimix.cli.reporting import report_file
+
+    options = FitOptions(
+        data,
+        components,
+        covariance,
+        _names(columns),
+        weights,
+        out,
+        seed=seed,
+        noise=noise,
+        prior=prior,
+    )
+    report_file(options, Console())
+
+
+@app.command
 def predict(model: Path, data: str, /, *, out: Path | None = None) -> None:
     """Label the rows of files: component, responsibilities, log-density.
 

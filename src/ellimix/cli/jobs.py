@@ -64,7 +64,7 @@ def fit_file(options: FitOptions, console: Console) -> None:
             fit_outside(options, console)
             return
         table = few
-    summary = _fit(table, options)
+    summary = fit_table(table, options)
     if options.plot is not None:
         from ellimix.plots import clusters
 
@@ -178,7 +178,8 @@ def asked_for(components: int | None, covariance: str, seed: int) -> Asked:
     )
 
 
-def _fit(table: Table, options: FitOptions) -> FileSummary:
+def fit_table(table: Table, options: FitOptions) -> FileSummary:
+    """The search over a table's rows, and what it found."""
     source = MemorySource(table.rows, table.weight)
     asked = asked_for(options.components, options.covariance, options.seed)
     asked = replace(asked, engine=options.engine, noise=options.noise, prior=options.prior)

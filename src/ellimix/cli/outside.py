@@ -128,7 +128,7 @@ def fit_outside(options: FitOptions, console: Console) -> Any:
     check_places(options.out, options.plot, options.outside.checkpoint)
     if options.plot is not None:
         check_picture(options.plot)
-    model = _model(options)
+    model = estimator_of(options)
     with _rows(options) as given, pass_bar() as tell, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what fits warn of stands in the summary
         stream = given if tell is None else given.watched(tell)
@@ -172,7 +172,8 @@ def _rows(options: FitOptions) -> Iterator[RowStream]:
         yield rows(frame, columns=options.columns, weights=options.weights, memory=0)
 
 
-def _model(options: FitOptions) -> Any:
+def estimator_of(options: FitOptions) -> Any:
+    """The estimator that fits rows outside of memory; not fitted yet."""
     from ellimix.estimators.gaussian_mixture import GaussianMixture
 
     engine = "auto" if options.engine == DASK else options.engine

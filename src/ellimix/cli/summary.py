@@ -57,7 +57,7 @@ class FileSummary:
             Estimation("maximum likelihood" if found.prior is None else "maximum a posteriori"),
             report,
             starts_of_cell(found.best),
-            mixture.score_rows(source),
+            mixture.score_rows(source, counts=True),
             table.missing,
             choice_of(found.cells, found.criterion),
             said=found.said,

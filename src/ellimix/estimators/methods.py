@@ -24,6 +24,7 @@ from ellimix.estimators.answers import ANSWERS
 from ellimix.estimators.clusters import ClusterLevel
 from ellimix.estimators.imputing import Imputing
 from ellimix.estimators.opened import check_unsaid, for_model, in_memory, opened, with_rows
+from ellimix.estimators.reported import Reported
 from ellimix.estimators.summarising import Summarised
 from ellimix.persist import save
 from ellimix.records import Array, Detail, Rows
@@ -41,6 +42,7 @@ class MixtureMethods(
     ClusterLevel,
     Imputing,
     Summarised,
+    Reported,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     ClusterMixin,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from subprocess import CalledProcessError
 from typing import TYPE_CHECKING, Any
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "MARKERS", "PALETTE", "check_format", "draw", "film", "integer_ticks", "new_axes", "new_grid",
-    "new_row", "save_figure", "use_files_only",
+    "MARKERS", "PALETTE", "as_svg", "check_format", "check_installed", "draw", "film",
+    "integer_ticks", "new_axes", "new_grid", "new_row", "save_figure", "use_files_only",
 ]  # fmt: skip
 
 LINE_MARKER = 5.0  # diameter of the markers of a line, in points
@@ -30,6 +32,14 @@ RUG = 0.012  # where ticks for rows with one value lie, as a share of the axes
 THIN = ("+", "x")  # markers of lines
 ENTRIES = 15  # of a legend in one column
 SHARPNESS = 100.0  # dots an inch of a film
+
+
+def check_installed() -> None:
+    """Raise `MissingExtra` where matplotlib is not installed."""
+    try:
+        import matplotlib as mpl  # noqa: F401
+    except ImportError:
+        raise MissingExtra("matplotlib", "plots") from None
 
 
 def new_axes() -> Axes:
@@ -384,3 +394,34 @@ def use_files_only() -> None:
     except ImportError:
         raise MissingExtra("matplotlib", "plots") from None
     mpl.use("Agg")
+
+
+def as_svg(scene: s.Scene, sharpness: float = SHARPNESS) -> str:
+    """A scene as SVG, with words as text; the same at each call.
+
+    Parameters
+    ----------
+    scene : Scene
+    sharpness : float
+        Dots an inch of what is drawn point by point.
+
+    Raises
+    ------
+    MissingExtra
+        matplotlib is not installed.
+    """
+    check_installed()
+    from matplotlib import pyplot, rc_context
+
+    chosen: Any = {"svg.fonttype": "none", "svg.hashsalt": "ellimix"}
+    text = StringIO()
+    with rc_context(chosen), warnings.catch_warnings():
+        # whoever shows the text has letters that matplotlib's font lacks
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        figure: Any = draw(scene)[0].figure
+        try:
+            nobody: Any = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+            figure.savefig(text, format="svg", dpi=sharpness, metadata=nobody)
+        finally:
+            pyplot.close(figure)
+    return text.getvalue()

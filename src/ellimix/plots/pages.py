@@ -8,6 +8,14 @@ from typing import Any
 from ellimix.errors import MissingExtra
 
 
+def check() -> None:
+    """Raise `MissingExtra` where jinja2 is not installed."""
+    try:
+        import jinja2  # noqa: F401
+    except ImportError:
+        raise MissingExtra("jinja2", "report") from None
+
+
 def page(package: str, name: str, **values: Any) -> str:
     """A page from a template; every text is escaped.
 
@@ -25,10 +33,9 @@ def page(package: str, name: str, **values: Any) -> str:
     MissingExtra
         jinja2 is not installed.
     """
-    try:
-        from jinja2 import Environment, StrictUndefined
-    except ImportError:
-        raise MissingExtra("jinja2", "report") from None
+    check()
+    from jinja2 import Environment, StrictUndefined
+
     made = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = made.from_string(files(package).joinpath(name).read_text(encoding="utf-8"))
     return template.render(**values)
