@@ -88,8 +88,8 @@ search.summary()
 
 # %%
 # The search finds three segments, and the summary says what it chose among, how certain the
-# customers' segments are, and what the segments are. A segment is described by its means, back in the columns' own
-# units, and by its share of the customers.
+# customers' segments are, and where the segments lie. A segment is described by its means, back
+# in the columns' own units, and by its share of the customers.
 
 print(f"{'segment':8}{'share':>8}" + "".join(f"{name:>17}" for name in columns))
 for k in range(segmentation.n_components_):
