@@ -19,7 +19,8 @@ import ellimix as em
 # Round blobs
 # -----------
 #
-# Four blobs of the same spread are what k-means is made for.
+# Four blobs of the same spread are what k-means is made for. A circle reaches the farthest row of
+# each of its clusters; a mixture's ellipses are those of one, two and three standard deviations.
 
 X, truth = make_blobs(400, centers=4, cluster_std=0.60, random_state=0)
 kmeans = KMeans(4, n_init=10, random_state=0).fit(X)
@@ -27,7 +28,7 @@ mixture = em.GaussianMixture(4, random_state=0).fit(X)
 
 
 def compare(rows, kmeans, mixture):
-    """k-means, with circles that reach the farthest row of each cluster, beside a mixture."""
+    """k-means beside a mixture."""
     em.plot(mixture, rows, kind="kmeans_comparison", kmeans=kmeans)
     plt.show()
 

@@ -60,8 +60,8 @@ axes = axes.ravel()
 for ax, (name, model) in zip(axes, fits.items(), strict=False):
     em.plot(model, X, ax=ax)
     ax.get_legend().remove()
-    ax.set(xlabel="", ylabel="", xlim=(-8, 9), ylim=(-5, 7.5))
-    ax.set_title(f"{name}: {model.n_parameters_} parameters, BIC {model.bic(X):.0f}", fontsize=9.5)
+    ax.set(xlabel="", ylabel="")
+    ax.set_title(f"{name}: {model.n_parameters_} parameters, BIC {model.bic(X):.0f}", size=10)
 for ax in axes[14:]:
     ax.axis("off")
 plt.show()
@@ -163,4 +163,4 @@ assert em.FAMILIES[small.best_params_["covariance_type"]].n_parameters(3, 2) < 9
 # %%
 # ``em.select`` compares all 14, with many starts each: :doc:`/choosing` says how to choose.
 
-# sphinx_gallery_thumbnail_number = 1
+# sphinx_gallery_thumbnail_number = 2

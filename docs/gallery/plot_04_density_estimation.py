@@ -85,7 +85,7 @@ assert new.shape == (400, 2) and np.median(nearest) < 0.1
 # ``em.select(X, criterion="cv")`` computes all three.
 
 search = em.select(X, families="VVV", n_components=range(1, 21), criterion="cv")
-em.plot(search, kind="selection", criterion=("bic", "aic", "cv"))
+em.plot(search, kind="selection", criterion=("cv", "aic", "bic"))
 plt.show()
 
 chosen = {
@@ -98,9 +98,8 @@ assert 6 <= chosen["bic"] <= 8 and 8 <= chosen["aic"] <= 14 and 6 <= chosen["cv"
 # %%
 # The three agree that two are too few. Beyond some ten components AIC is nearly flat while the
 # held-out likelihood gets worse: a component of a dozen rows fits them better than the next
-# dozen. From fifteen on each fit has a component that is much thinner than the rest, around rows
-# that happen to lie along a line: the search marks such fits (hollow) and does not choose them.
-# Where it matters, hold rows out.
+# dozen. From fifteen on all fits have components of some six rows that lie along a line by chance:
+# the search marks such fits (hollow) and does not choose them. Where it matters, hold rows out.
 
 aic, cv = (values(search.cells_, name) for name in ("aic", "cv"))  # by the number of components
 assert aic[12] - aic.min() < 40.0 and cv[12] - np.nanmin(cv) > 0.1 * len(X)

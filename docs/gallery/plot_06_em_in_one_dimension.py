@@ -199,14 +199,14 @@ Film(recorder.record, x[:, None])
 #
 # A kernel density estimate puts a little normal density on every one of the 800 points. The
 # mixture has two, and five numbers; where its form is right it is nearer to the truth, which is
-# dotted here.
+# red here.
 
 truth = 0.25 * norm.pdf(grid, 2.0, 1.0) + 0.75 * norm.pdf(grid, -1.0, 0.8)
 mixture = np.exp(model.score_samples(grid[:, None]))
 kernel = gaussian_kde(x)(grid)
 
 display = em.plot(model, x[:, None], kind="density")
-display.ax_.plot(grid, truth, color="red", ls=":", zorder=4)
+display.ax_.plot(grid, truth, color="red", lw=1, zorder=4)
 plt.show()
 
 step = grid[1] - grid[0]

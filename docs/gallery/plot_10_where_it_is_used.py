@@ -81,7 +81,7 @@ truth = np.repeat(np.arange(3), [n for n, _, _ in kinds.values()])
 logs = np.concatenate([rng.normal(mean, sd, (n, 3)) for n, mean, sd in kinds.values()])
 columns = ("orders a year", "euros an order", "days since")
 
-table = pd.DataFrame(logs, columns=[f"log2 {name}" for name in columns])
+table = pd.DataFrame(logs, columns=["log2 orders", "log2 euros", "log2 days"])
 search = em.select(table, n_components=range(1, 7))
 segmentation = search.best_
 search.summary()
@@ -152,10 +152,10 @@ below = usual.score_samples(strange) < threshold
 
 display = em.plot(usual, X, kind="density")
 ax = display.ax_
-ax.contour(a, b, log_density, levels=[threshold], colors="#D55E00", linewidths=2, zorder=4)
+ax.contour(a, b, log_density, levels=[threshold], colors="#D55E00", linestyles="-", zorder=4)
 ax.scatter(*strange[below].T, s=14, color="#D55E00", marker="x", lw=1, label="reported", zorder=4)
 ax.scatter(*strange[~below].T, s=12, color="#E69F00", lw=0, label="strange, not reported", zorder=4)
-ax.set(xlabel=names[0], ylabel=names[1], title="the orange line is the threshold")
+ax.set(xlabel=names[0], ylabel=names[1], title="inside the orange lines: usual")
 ax.legend(loc="lower right", frameon=True)
 plt.show()
 
