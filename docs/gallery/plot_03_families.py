@@ -60,7 +60,7 @@ axes = axes.ravel()
 for ax, (name, model) in zip(axes, fits.items(), strict=False):
     em.plot(model, X, ax=ax)
     ax.get_legend().remove()
-    ax.set(xlabel="", ylabel="")
+    ax.set(xlabel="", ylabel="", xlim=(-9.5, 10), ylim=(-7, 8.5))
     ax.set_title(f"{name}: {model.n_parameters_} parameters, BIC {model.bic(X):.0f}", size=10)
 for ax in axes[14:]:
     ax.axis("off")

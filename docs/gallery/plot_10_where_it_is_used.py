@@ -89,7 +89,8 @@ search.summary()
 # %%
 # The search finds three segments, and the summary says what it chose among, how certain the
 # customers' segments are, and where the segments lie. A segment is described by its means, back
-# in the columns' own units, and by its share of the customers.
+# in the columns' own units, and by its share of the customers. The profile draws the means over
+# the columns, with bands of one standard deviation; thin lines are customers.
 
 print(f"{'segment':8}{'share':>8}" + "".join(f"{name:>17}" for name in columns))
 for k in range(segmentation.n_components_):
@@ -146,7 +147,7 @@ assert usual.score_samples([[2.0, 90.0]])[0] < threshold
 
 # %%
 
-a, b = np.meshgrid(np.linspace(1.0, 5.8, 200), np.linspace(38.0, 102.0, 200))
+a, b = np.meshgrid(np.linspace(1.0, 5.8, 200), np.linspace(34.0, 102.0, 200))
 log_density = usual.score_samples(np.column_stack([a.ravel(), b.ravel()])).reshape(a.shape)
 below = usual.score_samples(strange) < threshold
 
