@@ -60,7 +60,7 @@ html_theme_options = {
     "show_prev_next": True,
     "header_links_before_dropdown": 6,
     "navbar_end": ["theme-switcher"],
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"*": ["page-toc"], "api/**": ["page-toc"]},  # not the gallery
     "footer_start": ["copyright"],
     "footer_end": [],
     "show_toc_level": 2,

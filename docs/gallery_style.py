@@ -16,12 +16,10 @@ def reset(gallery_conf: dict[str, Any], file_name: str) -> None:  # noqa: ARG001
     pyplot.rcParams.update(
         {
             "axes.prop_cycle": cycler(color=PALETTE),
-            "axes.spines.top": False,
-            "axes.spines.right": False,
             "axes.titlesize": 11,
             "figure.dpi": 100,
             "figure.constrained_layout.use": True,
-            "legend.frameon": False,
+            "figure.constrained_layout.h_pad": 0.08,
             "savefig.dpi": 100,
         }
     )

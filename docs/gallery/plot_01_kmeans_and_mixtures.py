@@ -19,31 +19,17 @@ import ellimix as em
 # Round blobs
 # -----------
 #
-# Four blobs of the same spread are what k-means is made for.
+# Four blobs of the same spread are what k-means is made for. A circle reaches the farthest row of
+# each of its clusters; a mixture's ellipses are those of one, two and three standard deviations.
 
 X, truth = make_blobs(400, centers=4, cluster_std=0.60, random_state=0)
 kmeans = KMeans(4, n_init=10, random_state=0).fit(X)
 mixture = em.GaussianMixture(4, random_state=0).fit(X)
 
 
-def circles(ax, model, rows):
-    """Rows in the colours of their clusters; circles that reach the farthest row of each."""
-    for k, center in enumerate(model.cluster_centers_):
-        own = rows[model.labels_ == k]
-        (points,) = ax.plot(*own.T, "o", ms=3.5, alpha=0.6, mew=0)
-        radius = np.linalg.norm(own - center, axis=1).max()
-        ax.add_patch(plt.Circle(center, radius, color=points.get_color(), alpha=0.15))
-        ax.plot(*center, "k+")
-    ax.set_aspect("equal", adjustable="datalim")
-
-
 def compare(rows, kmeans, mixture):
     """k-means beside a mixture."""
-    _, axes = plt.subplots(1, 2, figsize=(11, 4.6))
-    circles(axes[0], kmeans, rows)
-    axes[0].set_title("k-means")
-    em.plot(mixture, rows, ax=axes[1])
-    axes[1].set_aspect("equal", adjustable="datalim")
+    em.plot(mixture, rows, kind="kmeans_comparison", kmeans=kmeans)
     plt.show()
 
 

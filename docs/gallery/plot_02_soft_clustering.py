@@ -17,6 +17,7 @@ import numpy as np
 from sklearn.datasets import make_blobs
 
 import ellimix as em
+from ellimix.selection.criteria import order
 
 X, _ = make_blobs(300, centers=4, cluster_std=0.60, random_state=0)
 model = em.GaussianMixture(4, order="weight", random_state=0).fit(X)
@@ -26,30 +27,45 @@ assert r.shape == (300, 4) and np.allclose(r.sum(axis=1), 1.0)
 assert (r.argmax(axis=1) == model.predict(X)).all()
 
 # %%
-# Sizes by certainty
+# Colours and sizes
+# -----------------
+#
+# A picture of a mixture shows both. A point has the colours of the components, blended by its
+# responsibilities, and is the smaller the less certain its component is: small points between two
+# groups are the rows where a hard label would hide the doubt.
+
+em.plot(model, X)
+plt.show()
+
+# %%
+# Where the doubt is
 # ------------------
 #
-# Let a point's size show the square of its largest responsibility. Nearly all rows are certain;
-# the small points lie between two groups, where a hard label would hide the doubt.
+# A row's uncertainty is 1 minus its largest responsibility. The grey says what a row at each place
+# would have: doubt lies along the borders between groups. Nearly all rows are far from those.
+
+em.plot(model, X, kind="uncertainty")
+plt.show()
 
 certainty = r.max(axis=1)
 doubtful = certainty < 0.99
-colors = np.array(
-    [[0.0, 0.447, 0.698], [0.902, 0.624, 0.0], [0.0, 0.62, 0.451], [0.835, 0.369, 0.0]]
-)
-
-figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), sharex=True, sharey=True)
-axes[0].scatter(*X.T, c=colors[model.labels_], s=40 * certainty**2, linewidths=0)
-axes[0].set_title("size: certainty squared")
-axes[1].scatter(*X.T, c=r @ colors, s=12, linewidths=0, alpha=0.5)
-axes[1].scatter(*X[doubtful].T, c=r[doubtful] @ colors, s=60, edgecolors="black")
-axes[1].set_title("blended colours; rings: below 99 %")
-plt.show()
-
 print(f"{doubtful.sum()} of {len(X)} rows have no component with 99 %")
 for i in np.argsort(certainty)[:3]:
     print("doubtful row:", X[i].round(2), r[i].round(2))
 assert 3 <= doubtful.sum() <= 20 and certainty.min() < 0.75
+
+# %%
+# With blobs twice as wide the doubt is all over. All responsibilities at a glance: a line is a
+# row, sorted by its component, and a column a component. Pale lines belong to several.
+
+wide, _ = make_blobs(300, centers=4, cluster_std=1.20, random_state=0)
+blurred = em.GaussianMixture(4, order="weight", random_state=0).fit(wide)
+em.plot(blurred, wide, kind="responsibilities")
+plt.show()
+
+unsure = (blurred.predict_proba(wide).max(axis=1) < 0.99).sum()
+print(f"{unsure} of {len(wide)} rows have no component with 99 %")
+assert unsure > 5 * doubtful.sum()
 
 # %%
 # How much doubt there is
@@ -75,28 +91,30 @@ assert np.allclose(r.sum(axis=0), model.weights_ * len(X), atol=0.5)
 # .. math::
 #    \mathrm{AIC} = -2 \log L + 2 p, \qquad \mathrm{BIC} = -2 \log L + p \log n,
 #
-# and the smaller is the better. Here both choose four.
+# and the smaller is the better. Two families of covariances, EII, equal balls, and VVV, in which
+# each component has a covariance of its own, with up to twelve components:
 
-sizes = np.arange(1, 21)
-fits = [em.GaussianMixture(k, random_state=0).fit(X) for k in sizes]
-aic, bic = np.array([[fit.aic(X), fit.bic(X)] for fit in fits]).T
-
-figure, ax = plt.subplots(figsize=(7, 3.8))
-ax.plot(sizes, bic, "o-", ms=4, label="BIC")
-ax.plot(sizes, aic, "o-", ms=4, label="AIC")
-ax.axvline(4, color="0.7", ls=":")
-ax.set(xlabel="components", ylabel="criterion (smaller is better)", xticks=sizes[::2])
-ax.legend()
+two_families = em.select(X, families=["EII", "VVV"], n_components=range(1, 13))
+em.plot(two_families, kind="selection", criterion=("bic", "aic"), top=0)
 plt.show()
 
-print(f"BIC chooses {sizes[bic.argmin()]}, AIC {sizes[aic.argmin()]}")
-assert sizes[bic.argmin()] == 4 and sizes[aic.argmin()] == 4
+for name in ("bic", "aic"):
+    best = two_families.cells_[order(two_families.cells_, name)[0]]
+    print(f"{name} chooses {best.family} with {best.n_components} components")
+    assert (best.family, best.n_components) == ("EII", 4)
 
 # %%
-# ``em.select`` compares covariance families at the same time. These blobs are round and of one
-# spread, and the search says so: EII.
+# Both choose four balls of one size, as which the rows were made. The valley of VVV is flatter in
+# AIC, which charges less for the many parameters of a fifth component.
+#
+# ``em.select`` by itself compares all 14 families. The last panel has the runners-up. Now AIC is
+# tempted by a model with seven components: the more models compete, the more does chance help one
+# of them. BIC and ICL, which charges for doubt as well, stay with four.
 
 search = em.select(X)
+em.plot(search, kind="selection")
+plt.show()
+
 print(search.compare(top=3))
 assert search.best_params_ == {"n_components": 4, "covariance_type": "EII"}
 

@@ -21,6 +21,16 @@ import numpy as np
 import ellimix as em
 
 # %%
+# What the letters allow
+# ----------------------
+#
+# Three components of each family, as unlike each other as it lets them be. scikit-learn has four
+# of the families, under the names in brackets.
+
+em.plot("VEV", kind="covariance")
+plt.show()
+
+# %%
 # All fourteen on one data set
 # ----------------------------
 #
@@ -45,22 +55,13 @@ fits = {
     for name in em.FAMILIES
 }
 
-
-def ellipse(mean, covariance, sigmas=2.0):
-    """Points of the ellipse of so many standard deviations, (2, 100)."""
-    turn = np.linspace(0.0, 2.0 * np.pi, 100)
-    return mean[:, None] + sigmas * np.linalg.cholesky(covariance) @ [np.cos(turn), np.sin(turn)]
-
-
 figure, axes = plt.subplots(4, 4, figsize=(12, 10.5), sharex=True, sharey=True)
 axes = axes.ravel()
 for ax, (name, model) in zip(axes, fits.items(), strict=False):
-    mixture = model.mixture_
-    ax.scatter(*X.T, s=3, color="0.75", linewidths=0)
-    for mean, covariance in zip(mixture.means, mixture.covariances(), strict=True):
-        ax.plot(*ellipse(mean, covariance), lw=2)
-    ax.set_title(f"{name}: {model.n_parameters_} parameters, BIC {model.bic(X):.0f}")
-    ax.set_aspect("equal")
+    em.plot(model, X, ax=ax)
+    ax.get_legend().remove()
+    ax.set(xlabel="", ylabel="", xlim=(-9.5, 10), ylim=(-7, 8.5))
+    ax.set_title(f"{name}: {model.n_parameters_} parameters, BIC {model.bic(X):.0f}", size=10)
 for ax in axes[14:]:
     ax.axis("off")
 plt.show()
@@ -79,7 +80,22 @@ for name, family in em.FAMILIES.items():
 # Equal means equal
 # -----------------
 #
-# Read volume, shape and axes off the fitted covariances.
+# Two of the fits, taken apart: on the left the ellipses about one center, then the volumes, and
+# below the shapes and the angles between the longest axes. VEV lets volumes and angles vary, and
+# has one shape.
+
+em.plot(fits["VEV"], kind="covariance")
+plt.show()
+
+# %%
+# VVE has one pair of axes for all: two ellipses that are long along different ones of them stand
+# at right angles.
+
+em.plot(fits["VVE"], kind="covariance")
+plt.show()
+
+# %%
+# And for all 14, read off the fitted covariances:
 
 
 def parts(covariances):
@@ -138,11 +154,13 @@ assert order[bic.argmin()] == "VVV"
 # is not.
 
 few, few_labels = truth.sample(60, 3)
-small = em.select(few, n_components=3)
-print(small.compare(top=4))
+small = em.select(few, n_components=range(1, 6))
+em.plot(small, kind="selection", criterion="bic")
+plt.show()
+assert small.best_params_["n_components"] == 3
 assert em.FAMILIES[small.best_params_["covariance_type"]].n_parameters(3, 2) < 9
 
 # %%
 # ``em.select`` compares all 14, with many starts each: :doc:`/choosing` says how to choose.
 
-# sphinx_gallery_thumbnail_number = 1
+# sphinx_gallery_thumbnail_number = 2

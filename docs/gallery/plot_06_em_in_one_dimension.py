@@ -17,7 +17,10 @@ turn. This page does it by hand, in a dozen lines of NumPy, and then lets
 The data are 200 points of :math:`\mathcal{N}(2, 1^2)` and 600 of :math:`\mathcal{N}(-1, 0.8^2)`.
 """
 
+import html
+import tempfile
 import warnings
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -117,18 +120,16 @@ figure.supylabel("density")
 plt.show()
 
 # %%
-# And how parameters and log-likelihood move:
+# And how the parameters move:
 
 names = ("weights", "means", "standard deviations")
-figure, axes = plt.subplots(1, 4, figsize=(12, 3))
-for j, ax in enumerate(axes[:3]):
+figure, axes = plt.subplots(1, 3, figsize=(11, 3))
+for j, ax in enumerate(axes):
     values = np.array([p[j] for p in path])
     ax.plot(values[:, 0], color=blue, label="component 0")
     ax.plot(values[:, 1], color=orange, label="component 1")
     ax.set(title=names[j], xlabel="iteration", xscale="symlog")
 axes[0].legend()
-axes[3].plot(trace, color="0.25")
-axes[3].set(title="log-likelihood (nats)", xlabel="iteration", xscale="symlog")
 plt.show()
 
 # %%
@@ -137,10 +138,12 @@ plt.show()
 #
 # ``GaussianMixture`` from the same start gives the same numbers, iteration by iteration. One
 # column has covariances that are variances, one a component: the family ``"V"``. ``tol=0`` asks
-# for a given number of iterations, and ``reg_covar=0`` leaves the variances alone.
+# for a given number of iterations, and ``reg_covar=0`` leaves the variances alone. A ``Recorder``
+# keeps every iteration.
 
 warnings.simplefilter("ignore", ConvergenceWarning)  # with tol=0 no fit says that it converged
 start = path[0]
+recorder = em.Recorder()
 model = em.GaussianMixture(
     2,
     covariance_type="V",
@@ -150,7 +153,8 @@ model = em.GaussianMixture(
     reg_covar=0.0,
     tol=0.0,
     max_iter=len(trace),
-).fit(x[:, None])
+)
+model.set_callbacks(recorder).fit(x[:, None])
 assert np.allclose(model.weights_, weights, atol=1e-10)
 assert np.allclose(model.means_[:, 0], means, atol=1e-10)
 assert np.allclose(model.covariances_, deviations**2, atol=1e-10)
@@ -159,23 +163,50 @@ print(f"Largest difference of the log-likelihoods in {len(trace)} iterations: {l
 assert largest < 1e-8
 
 # %%
+# From the record comes the picture of a fit: the log-likelihood of a row by iteration, and how far
+# each mean moves. The steps shrink by nearly the same factor each time, a straight line on this
+# axis: EM converges linearly, and the more the groups overlap, the slower.
+
+em.plot(model, kind="convergence")
+plt.show()
+
+steps = recorder.record.best.movement().max(axis=1)
+print("factors of the last steps:", (steps[-5:] / steps[-6:-1]).round(3))
+assert np.ptp(steps[-5:] / steps[-6:-1]) < 0.01
+
+# %%
+# And the film of it (:doc:`/motion`).
+
+
+class Film:
+    """A player inside this page."""
+
+    def __init__(self, record, rows):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "em.html"
+            em.animate(record, rows, file)
+            self.page = file.read_text(encoding="utf-8")
+
+    def _repr_html_(self):
+        return f'<iframe class="film" title="EM" srcdoc="{html.escape(self.page)}"></iframe>'
+
+
+Film(recorder.record, x[:, None])
+
+# %%
 # The density, beside a kernel density estimate
 # ---------------------------------------------
 #
 # A kernel density estimate puts a little normal density on every one of the 800 points. The
-# mixture has two, and five numbers; where its form is right it is nearer to the truth.
+# mixture has two, and five numbers; where its form is right it is nearer to the truth, which is
+# red here.
 
 truth = 0.25 * norm.pdf(grid, 2.0, 1.0) + 0.75 * norm.pdf(grid, -1.0, 0.8)
 mixture = np.exp(model.score_samples(grid[:, None]))
 kernel = gaussian_kde(x)(grid)
 
-figure, ax = plt.subplots(figsize=(7, 4))
-ax.hist(x, bins=40, density=True, color="0.9", label="rows")
-ax.plot(grid, truth, color="black", ls=":", label="truth")
-ax.plot(grid, mixture, color=blue, lw=2, label="mixture, 5 parameters")
-ax.plot(grid, kernel, color="#D55E00", lw=1.5, label="kernel density estimate")
-ax.set(xlabel="x", ylabel="density")
-ax.legend()
+display = em.plot(model, x[:, None], kind="density")
+display.ax_.plot(grid, truth, color="red", lw=1, zorder=4)
 plt.show()
 
 step = grid[1] - grid[0]

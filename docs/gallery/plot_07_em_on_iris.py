@@ -54,12 +54,10 @@ assert np.allclose(np.array(record.best.trace) * len(X), trace[:-1])
 
 # %%
 # The start's components are points with hardly any width, so that its likelihood is dreadful. One
-# iteration repairs most of that; the finer work takes about twenty more.
+# iteration repairs most of that; the finer work takes about twenty more, in which the means take
+# ever smaller steps.
 
-figure, ax = plt.subplots(figsize=(7, 3.4))
-ax.plot(range(1, LAST + 1), trace[1:], "o-", ms=3)
-ax.axhline(trace[-1], color="0.7", ls=":")
-ax.set(xlabel="iteration", ylabel="log-likelihood (nats)")
+em.plot(record, kind="convergence")
 plt.show()
 
 # %%
@@ -74,19 +72,20 @@ COLORS = np.array([[0.0, 0.447, 0.698], [0.902, 0.624, 0.0], [0.0, 0.62, 0.451]]
 pca = PCA(2).fit(X)
 
 
-def draw(ax, path, t, rows, plane):
-    """The rows after t iterations, with the ways of the means; `plane` maps rows to two columns."""
-    ax.scatter(*plane(rows).T, c=path[t].responsibilities(rows) @ COLORS, s=18, linewidths=0)
-    ways = np.array([plane(mixture.means) for mixture in path[: t + 1]])
+def ways(ax, path, t, plane):
+    """The ways of the means up to iteration t; `plane` maps rows to two columns."""
+    way = np.array([plane(mixture.means) for mixture in path[: t + 1]])
     for k in range(3):
-        ax.plot(*ways[:, k].T, color="black", lw=1)
-        ax.plot(*ways[-1, k], "o", color=COLORS[k], mec="black", ms=8)
+        ax.plot(*way[:, k].T, color="black", lw=1, zorder=4)
+        ax.plot(*way[-1, k], "o", color=COLORS[k], mec="black", ms=8, zorder=4)
     ax.set_title(f"iteration {t}")
 
 
 figure, axes = plt.subplots(2, 3, figsize=(10, 5.6), sharex=True, sharey=True)
 for ax, t in zip(axes.ravel(), (0, 1, 3, 8, 15, LAST), strict=True):
-    draw(ax, path, t, X, pca.transform)
+    blend = path[t].responsibilities(X) @ COLORS
+    ax.scatter(*pca.transform(X).T, c=blend, s=18, linewidths=0)
+    ways(ax, path, t, pca.transform)
 figure.supxlabel("first principal component")
 figure.supylabel("second")
 plt.show()
@@ -129,8 +128,8 @@ assert wrong == 5 and agreement > 0.9
 # Two features
 # ------------
 #
-# The same with the petals alone, where nothing is projected and the components can be drawn as
-# what they are: ellipses of one and two standard deviations.
+# The same with the petals alone, where nothing is projected and ``em.plot`` draws the components
+# as what they are: ellipses of one, two and three standard deviations.
 
 petals = X[:, 2:]
 record2 = recorded(petals)
@@ -139,20 +138,12 @@ trace2 = np.array([mixture.log_density(petals).sum() for mixture in path2])
 print("log-likelihood after 1, 5, 20, 40 iterations:", trace2[[1, 5, 20, 40]].round(3))
 assert (np.diff(trace2) > -1e-6).all()
 
-
-def ellipse(mean, covariance, sigmas):
-    """Points of the ellipse of so many standard deviations, (2, 100)."""
-    turn = np.linspace(0.0, 2.0 * np.pi, 100)
-    return mean[:, None] + sigmas * np.linalg.cholesky(covariance) @ [np.cos(turn), np.sin(turn)]
-
-
 figure, axes = plt.subplots(2, 3, figsize=(10, 5.6), sharex=True, sharey=True)
 for ax, t in zip(axes.ravel(), (0, 1, 3, 8, 15, LAST), strict=True):
-    draw(ax, path2, t, petals, np.asarray)
-    for k in range(3):
-        for sigmas in (1.0, 2.0):
-            outline = ellipse(path2[t].means[k], path2[t].covariances()[k], sigmas)
-            ax.plot(*outline, color=COLORS[k], lw=1.5)
+    em.plot(path2[t], petals, ax=ax)
+    ax.get_legend().remove()
+    ways(ax, path2, t, np.asarray)
+    ax.set(xlabel="", ylabel="", xlim=(0.4, 7.6), ylim=(-0.2, 2.9))
 figure.supxlabel(names[2])
 figure.supylabel(names[3])
 plt.show()

@@ -9,6 +9,7 @@ import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from sklearn.datasets import load_sample_image
 from sklearn.metrics import adjusted_rand_score
 
@@ -80,21 +81,26 @@ truth = np.repeat(np.arange(3), [n for n, _, _ in kinds.values()])
 logs = np.concatenate([rng.normal(mean, sd, (n, 3)) for n, mean, sd in kinds.values()])
 columns = ("orders a year", "euros an order", "days since")
 
-search = em.select(logs, n_components=range(1, 7))
+table = pd.DataFrame(logs, columns=["log2 orders", "log2 euros", "log2 days"])
+search = em.select(table, n_components=range(1, 7))
 segmentation = search.best_
-print(search.compare(top=3))
-print(*search.notes_, sep="\n")
+search.summary()
 
 # %%
-# The search finds three segments. A segment is described by its means, back in the columns' own
-# units, and by its share of the customers.
+# The search finds three segments, and the summary says what it chose among, how certain the
+# customers' segments are, and where the segments lie. A segment is described by its means, back
+# in the columns' own units, and by its share of the customers. The profile draws the means over
+# the columns, with bands of one standard deviation; thin lines are customers.
 
 print(f"{'segment':8}{'share':>8}" + "".join(f"{name:>17}" for name in columns))
 for k in range(segmentation.n_components_):
     values = "".join(f"{value:17.1f}" for value in 2.0 ** segmentation.means_[k])
     print(f"{k:<8}{segmentation.weights_[k]:8.0%}{values}")
 
-labels = segmentation.predict(logs)
+em.plot(segmentation, table, kind="profile", units="original")
+plt.show()
+
+labels = segmentation.predict(table)
 agreement = adjusted_rand_score(truth, labels)
 print(f"adjusted Rand index with the truth: {agreement:.3f}")
 assert segmentation.n_components_ == 3 and agreement > 0.85
@@ -103,21 +109,12 @@ assert segmentation.n_components_ == 3 and agreement > 0.85
 # A responsibility says how sure an assignment is. A letter to those on the way out should go to
 # whoever is probably among them, and a person may decide about those between.
 
-r = segmentation.predict_proba(logs)
+r = segmentation.predict_proba(table)
 unsure = r.max(axis=1) < 0.9
 print(f"{unsure.sum()} of {len(logs)} customers belong to no segment with 90 % certainty")
 assert 10 < unsure.sum() < 90
 
-figure, axes = plt.subplots(1, 2, figsize=(10, 4))
-for ax, (a, b) in zip(axes, ((0, 1), (0, 2)), strict=True):
-    for k in range(3):
-        rows = (labels == k) & ~unsure
-        ax.scatter(*2.0 ** logs[rows][:, [a, b]].T, s=12, alpha=0.6, linewidths=0)
-    ax.scatter(*2.0 ** logs[unsure][:, [a, b]].T, s=18, color="black", marker="x", lw=1)
-    ax.set(xlabel=columns[a], ylabel=columns[b])
-    ax.set_xscale("log", base=2)
-    ax.set_yscale("log", base=2)
-axes[0].set_title("segments; crosses: below 90 %")
+em.plot(segmentation, table, kind="uncertainty")
 plt.show()
 
 # %%
@@ -150,18 +147,17 @@ assert usual.score_samples([[2.0, 90.0]])[0] < threshold
 
 # %%
 
-a, b = np.meshgrid(np.linspace(1.0, 5.8, 200), np.linspace(38.0, 102.0, 200))
-density = usual.score_samples(np.column_stack([a.ravel(), b.ravel()])).reshape(a.shape)
+a, b = np.meshgrid(np.linspace(1.0, 5.8, 200), np.linspace(34.0, 102.0, 200))
+log_density = usual.score_samples(np.column_stack([a.ravel(), b.ravel()])).reshape(a.shape)
 below = usual.score_samples(strange) < threshold
 
-figure, ax = plt.subplots(figsize=(7, 4.5))
-ax.contourf(a, b, density, levels=[threshold, density.max()], colors=["#0072B2"], alpha=0.15)
-ax.contour(a, b, density, levels=[threshold], colors="#0072B2")
-ax.scatter(*X.T, s=10, color="0.35", linewidths=0, label="eruptions")
-ax.scatter(*strange[below].T, s=12, color="#D55E00", marker="x", lw=1, label="reported")
-ax.scatter(*strange[~below].T, s=10, color="#E69F00", linewidths=0, label="strange, not reported")
-ax.set(xlabel=names[0], ylabel=names[1])
-ax.legend(loc="lower right")
+display = em.plot(usual, X, kind="density")
+ax = display.ax_
+ax.contour(a, b, log_density, levels=[threshold], colors="#D55E00", linestyles="-", zorder=4)
+ax.scatter(*strange[below].T, s=14, color="#D55E00", marker="x", lw=1, label="reported", zorder=4)
+ax.scatter(*strange[~below].T, s=12, color="#E69F00", lw=0, label="strange, not reported", zorder=4)
+ax.set(xlabel=names[0], ylabel=names[1], title="inside the orange lines: usual")
+ax.legend(loc="lower right", frameon=True)
 plt.show()
 
 # %%

@@ -89,7 +89,7 @@ class StreamReport:
 
     @property
     def limit(self) -> float:
-        """|z| beyond which a batch is strange: at level 0.005 over all batches (Bonferroni)."""
+        """The size of z beyond which a batch is strange: level 0.005 over all (Bonferroni)."""
         tests = max(len(self._scores), 1)
         return float(norm.isf(LEVEL / 4.0 / tests))
 

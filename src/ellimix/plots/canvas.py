@@ -107,6 +107,8 @@ def _new_figure(size: tuple[float, float]) -> Figure:
 
 def _on_new_figure(scene: s.Scene) -> tuple[Axes, ...]:
     figure = _new_figure(scene.figure_size)
+    if scene.rows > 1:  # an axis' label stands apart from the title below it
+        figure.set_layout_engine("constrained", h_pad=0.09)
     if scene.title:
         figure.suptitle(escaped(scene.title), fontsize=12)
     return tuple(
