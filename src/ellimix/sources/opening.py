@@ -144,7 +144,7 @@ class RowStream:
         >>> seen = []
         >>> stream = em.rows(em.datasets.path("faithful"), memory=0).watched(seen.append)
         >>> model = em.GaussianMixture(2, random_state=0).fit(stream)
-        >>> seen[-1].number == 1 + model.n_iter_, seen[-1].done, seen[-1].left
+        >>> seen[-1].number == 1 + model.n_iter_ + 1, seen[-1].done, seen[-1].left
         (True, 272, 0.0)
         """
         return replace(self, tell=(*self.tell, tell))
