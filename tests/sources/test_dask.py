@@ -41,7 +41,7 @@ MANY = 200_000  # ten times the sample
 def client():
     """A cluster of two workers with one thread each, in this process."""
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": False}
-    with LocalCluster(**options, dashboard_address=None) as cluster, Client(cluster) as client:
+    with LocalCluster(**options, dashboard_address=":0") as cluster, Client(cluster) as client:
         yield client
 
 

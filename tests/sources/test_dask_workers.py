@@ -27,7 +27,7 @@ def client():
     """A cluster of two workers with one thread each."""
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True}
     with (
-        LocalCluster(**options, dashboard_address=None, silence_logs=60) as cluster,
+        LocalCluster(**options, dashboard_address=":0", silence_logs=60) as cluster,
         Client(cluster) as client,
     ):
         yield client
@@ -164,7 +164,7 @@ def test_a_task_uses_one_thread():
         return threading.get_ident(), available_threads(), own
 
     with (
-        LocalCluster(**options, dashboard_address=None, silence_logs=60) as cluster,
+        LocalCluster(**options, dashboard_address=":0", silence_logs=60) as cluster,
         Client(cluster) as client,
     ):
         client.run(with_four)
