@@ -99,7 +99,7 @@ def test_a_file_that_breaks_off_leaves_the_best_fit(cli, folder, monkeypatch):
 def test_on_a_cluster(cli, folder):
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
-        1, threads_per_worker=1, processes=False, dashboard_address=None
+        1, threads_per_worker=1, processes=False, dashboard_address=":0"
     ) as cluster:
         address = cluster.scheduler_address
         asked = ("fit", "data", *BOTH, "--json")

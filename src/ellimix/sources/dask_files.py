@@ -35,7 +35,7 @@ def cluster(address: str | None) -> Iterator[Any]:
         raise MissingExtra("distributed", "dask") from error
     if address is None:
         with (
-            distributed.LocalCluster(threads_per_worker=1, dashboard_address=None) as own,
+            distributed.LocalCluster(threads_per_worker=1, dashboard_address=":0") as own,
             distributed.Client(own) as client,
         ):
             yield client
