@@ -30,29 +30,11 @@ PIECE_BYTES: Final = 4 << 20  # of a piece at most, but for wide rows
 FEWEST_ROWS: Final = 256  # of such a piece
 
 
-@final
-@dataclass(frozen=True, eq=False)
-class PackedRows:
-    """A reader of pieces.
-
-    Parameters
-    ----------
-    columns : tuple of str
-    dtype : dtype
-        Of the values; weights are float64.
-    weights : str or None
-        The column of row weights.
-    where : str
-        What messages call the rows.
-    pieces : iterable of Piece
-        One that can be iterated once serves one pass.
-    """
+class PiecedColumns:
+    """Mixin of readers of some named columns, a piece at a time, of unknown length."""
 
     columns: tuple[str, ...]
-    dtype: np.dtype[Any]
     weights: str | None
-    where: str
-    pieces: Iterable[Piece] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -83,6 +65,31 @@ class PackedRows:
     def working_bytes(self) -> int:
         """About what is held in memory at once."""
         return 2 * PIECE_BYTES
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class PackedRows(PiecedColumns):
+    """A reader of pieces.
+
+    Parameters
+    ----------
+    columns : tuple of str
+    dtype : dtype
+        Of the values; weights are float64.
+    weights : str or None
+        The column of row weights.
+    where : str
+        What messages call the rows.
+    pieces : iterable of Piece
+        One that can be iterated once serves one pass.
+    """
+
+    columns: tuple[str, ...]
+    dtype: np.dtype[Any]
+    weights: str | None
+    where: str
+    pieces: Iterable[Piece] = ()
 
     def chunks(self, size: int) -> Iterator[Chunk]:
         """The rows of the pieces, in order."""

@@ -12,7 +12,7 @@ from pyspark.sql.classic.dataframe import DataFrame
 
 from ellimix.errors import DataError
 from ellimix.sources.files import pyarrow
-from ellimix.sources.partitions import PIECE_BYTES, PackedRows, Piece, pieces_of
+from ellimix.sources.partitions import PackedRows, Piece, PiecedColumns, pieces_of
 from ellimix.sources.reading import Chunk, float_type
 from ellimix.sources.spark.columns import Answer, column_function
 from ellimix.sources.spark.jobs import WHERE, asked_of
@@ -28,7 +28,7 @@ ADDED: Final = {("i", 1): "prediction", ("f", 2): "probability", ("f", 1): "log_
 
 @final
 @dataclass(frozen=True, eq=False)
-class SparkRows:
+class SparkRows(PiecedColumns):
     """A reader of some columns of a Spark DataFrame.
 
     Parameters
@@ -51,36 +51,6 @@ class SparkRows:
     def where(self) -> str:
         """What messages call the rows."""
         return WHERE
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        return self.columns
-
-    @property
-    def n_features(self) -> int:
-        """Number of columns, d."""
-        return len(self.columns)
-
-    @property
-    def weighted(self) -> bool:
-        """Whether there is a column of row weights."""
-        return self.weights is not None
-
-    @property
-    def n_rows(self) -> None:
-        """Not known before a pass."""
-        return
-
-    @property
-    def most_bytes(self) -> None:
-        """Not known before a pass."""
-        return
-
-    @property
-    def working_bytes(self) -> int:
-        """About what a task holds in memory at once, besides its block."""
-        return 2 * PIECE_BYTES
 
     @property
     def packed(self) -> PackedRows:
